@@ -1,0 +1,68 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The tasks by name: how to make the environment, how to train on it, how to judge a policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tensordict import TensorDict
+
+from rslcore.config import OnPolicyRunnerCfg, nearest
+from rslcore.env.vec_env import VecEnv
+from rslcore.tasks import half_cheetah
+
+Policy = Callable[[TensorDict], torch.Tensor]
+"""Observations of N environments to actions [N, A]; a model from ``runner.get_inference_policy()`` is one."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """A task that can be trained by name."""
+
+    name: str
+    """Name on the command line."""
+    description: str
+    """One line for a listing."""
+    make_env: Callable[..., VecEnv]
+    """``make_env(num_envs, seed=0, device="cpu")``. Imports the simulator."""
+    cfg: Callable[[], OnPolicyRunnerCfg]
+    """Training configuration, a new object per call."""
+    num_envs: int
+    """Environments to train with."""
+    evaluate: Callable[[VecEnv, Policy, int], dict[str, Any]] | None = None
+    """``evaluate(env, policy, episodes)`` returns measures of the policy, numbers or nested dicts of numbers."""
+
+
+_TASKS = {
+    spec.name: spec
+    for spec in (
+        TaskSpec(
+            name="half-cheetah",
+            description="Gymnasium's HalfCheetah-v5: run forward (needs Gymnasium for the model file)",
+            make_env=half_cheetah.HalfCheetahEnv,
+            cfg=half_cheetah.training_cfg,
+            num_envs=64,
+            evaluate=half_cheetah.evaluate,
+        ),
+    )
+}
+
+
+def names() -> list[str]:
+    """Return the names of all tasks."""
+    return list(_TASKS)
+
+
+def get(name: str) -> TaskSpec:
+    """Return the task called `name`.
+
+    Raises:
+        ValueError: If there is no such task; the message has the nearest name.
+    """
+    if name not in _TASKS:
+        raise ValueError(f"tasks.get: unknown task '{name}'; {nearest(name, _TASKS)}")
+    return _TASKS[name]
