@@ -1,0 +1,17 @@
+// Copyright (c) 2026, rslcore authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "bindings/arrays.h"
+#include "common/simd.h"
+
+namespace rslcore {
+
+void bind_gae(py::module_& m);
+
+}  // namespace rslcore
+
+PYBIND11_MODULE(_numpy, m) {
+    m.doc() = "Compiled operators on NumPy arrays; call them through rslcore.numpy.";
+    m.def("simd_level", [] { return rslcore::simd_level_name(rslcore::simd_level()); });
+    rslcore::bind_gae(m);
+}

@@ -1,0 +1,35 @@
+// Copyright (c) 2026, rslcore authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#pragma once
+
+#include "common/macros.h"
+
+namespace rslcore {
+
+// Generalized advantage estimation, one step (Schulman et al. 2016, "High-Dimensional Continuous Control
+// Using Generalized Advantage Estimation", eq. 16):
+//   delta_t = r_t + gamma * V_{t+1} * (1 - done_t) - V_t
+//   A_t     = delta_t + gamma * lam * (1 - done_t) * A_{t+1}
+// `alive` is 1 - done_t.
+template <typename T>
+RSLCORE_HD T gae_advantage(T reward, T value, T next_value, T next_advantage, T alive, T gamma, T lam) {
+    const T delta = reward + gamma * next_value * alive - value;
+    return delta + gamma * lam * alive * next_advantage;
+}
+
+// Reward of a step that the time limit may have cut: the value that the episode would have gone on with is
+// added (Pardo et al. 2018, "Time Limits in Reinforcement Learning"; V(s_t) as bootstrap is what rsl_rl
+// does).
+template <typename T>
+RSLCORE_HD T bootstrapped_reward(T reward, T bootstrap_value, T time_out, T gamma) {
+    return reward + gamma * bootstrap_value * time_out;
+}
+
+// Advantage scaled to the rollout's mean and unbiased standard deviation; 1e-8 as rsl_rl adds.
+template <typename T>
+RSLCORE_HD T normalized_advantage(T advantage, double mean, double std) {
+    return static_cast<T>((static_cast<double>(advantage) - mean) / (std + 1e-8));
+}
+
+}  // namespace rslcore

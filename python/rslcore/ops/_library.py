@@ -1,0 +1,84 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Loads the compiled operators; where they are missing for a device, the plain-torch reference stands in.
+
+Importing never fails. What went wrong is kept, told once as a warning when the reference is first used in place of a
+kernel, and shown by `rslcore.build_info()`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import rslcore
+from rslcore.ops import reference
+
+REBUILD = "reinstall rslcore (`pip install --force-reinstall rslcore`, in a checkout `make build`)"
+"""What to do about a library that does not load."""
+
+
+def _load(stem: str) -> str | None:
+    """Load a library of the package; None, or why it could not be loaded."""
+    for folder in rslcore.__path__:
+        path = Path(folder) / "lib" / f"lib{stem}.so"
+        if path.is_file():
+            try:
+                torch.ops.load_library(str(path))
+            except OSError as error:
+                return f"{path.name} does not load: {error}"
+            return None
+    return f"lib{stem}.so was not built or not installed"
+
+
+def _load_cuda() -> str | None:
+    if errors["cpu"] is not None:
+        return errors["cpu"]
+    if torch.version.cuda is None:
+        return "this torch is a build without CUDA"
+    return _load("rslcore_cuda")
+
+
+errors: dict[str, str | None] = {"cpu": _load("rslcore")}
+"""Per device type: None where the compiled operators are loaded, else why they are not."""
+errors["cuda"] = _load_cuda()
+
+_warned: set[str] = set()
+
+
+def kernel(op: str, device: torch.device) -> Callable[..., Any]:
+    """The compiled operator for tensors on `device`, or the reference with one warning that says why."""
+    if errors.get(device.type, "no kernels are written for it") is None and hasattr(
+        torch.ops.rslcore, op
+    ):  # TRANSITION
+        return getattr(torch.ops.rslcore, op).default
+    if errors.get(device.type, "") is not None and device.type not in _warned:
+        _warned.add(device.type)
+        reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
+        warnings.warn(
+            f"rslcore runs its plain-torch reference on {device.type}, which is slow: {reason}. To mend it: {REBUILD}.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return getattr(reference, op)
+
+
+_WRITING = (
+    "gae",
+    "update_moments",
+    "normalize_out",
+    "update_and_normalize",
+    "discounted_return",
+    "permutation",
+    "shuffle_rows",
+)
+"""Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
+
+if errors["cpu"] is None:
+    for _op in filter(lambda op: hasattr(torch.ops.rslcore, op), _WRITING):  # TRANSITION
+        torch.library.register_fake(f"rslcore::{_op}", lambda *args: None)

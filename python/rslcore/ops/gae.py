@@ -1,0 +1,108 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Generalized advantage estimation."""
+
+from __future__ import annotations
+
+import torch
+
+from rslcore import _checks as checks
+from rslcore.ops import _library, _tensors
+
+_OP = "gae"
+
+
+def gae(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    dones: torch.Tensor,
+    last_values: torch.Tensor,
+    *,
+    gamma: float,
+    lam: float,
+    time_outs: torch.Tensor | None = None,
+    terminal_values: torch.Tensor | None = None,
+    normalize: bool = False,
+    out: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns and advantages of a rollout (Schulman et al. 2016, "High-Dimensional Continuous Control", eq. 16).
+
+    Backwards over t, with V_T = `last_values` and A_T = 0::
+
+        delta_t = r_t + gamma * V_{t+1} * (1 - done_t) - V_t
+        A_t     = delta_t + gamma * lam * (1 - done_t) * A_{t+1}
+        R_t     = A_t + V_t
+
+    `dones[t]` tells that the episode ended on step t, so that the observation after it belongs to the next episode.
+
+    Args:
+        rewards: Rewards [T, N] or [T, N, 1], float32 or float64.
+        values: Values V(s_t) of the observations acted on, shape and dtype of `rewards`.
+        dones: Episode ended on step t, [T, N]; bool, uint8, int32, int64 or float32, non-zero means done.
+        last_values: Value of the observation after the last step, [N] or [N, 1].
+        gamma: Discount factor, in [0, 1].
+        lam: GAE lambda, in [0, 1].
+        time_outs: Episode ended by the time limit on step t, shape and dtypes of `dones`. gamma * V(s_t) is added to
+            the reward of such a step, as rsl_rl does.
+        terminal_values: Value of the true final observation [T, N]; used in place of V(s_t) where `time_outs` is set.
+        normalize: Scale the advantages of the whole rollout to zero mean and unit (unbiased) standard deviation, with
+            1e-8 added to the deviation, as rsl_rl does. One sample has no deviation: its advantage becomes NaN.
+        out: Where to write (returns, advantages), each with the shape and dtype of `rewards`.
+
+    Returns:
+        returns and advantages, shape and dtype of `rewards`.
+
+    Raises:
+        TypeError: An argument is no tensor or has another dtype.
+        ValueError: A shape, a device, `gamma` or `lam` does not fit, or a gradient is asked for (GAE has none).
+    """
+    _tensors.check_all(_OP, rewards=rewards, values=values, dones=dones, last_values=last_values)
+    checks.dtype(_OP, "rewards", rewards, checks.FLOATS)
+    num_steps, num_envs = checks.rollout_shape(_OP, "rewards", rewards)
+    named = {"values": values}
+    flags = {"dones": dones}
+    if terminal_values is not None:
+        if time_outs is None:
+            raise ValueError("gae: `terminal_values` needs `time_outs`, which tell where to use them, got None")
+        named["terminal_values"] = terminal_values
+    if time_outs is not None:
+        flags["time_outs"] = time_outs
+    if out is not None:
+        if not (isinstance(out, (tuple, list)) and len(out) == 2):
+            raise TypeError(f"gae: `out` must be the pair (returns, advantages), got {type(out).__name__}")
+        named |= {"out[0]": out[0], "out[1]": out[1]}
+    _tensors.check_all(_OP, like=rewards, **named, **flags, last_values=last_values)
+    for name, x in named.items():
+        checks.dtype(_OP, name, x, (checks.dtype_name(rewards),), like="rewards")
+        checks.rollout(_OP, name, x, num_steps, num_envs, like="rewards")
+    for name, x in flags.items():
+        checks.dtype(_OP, name, x, checks.FLAGS)
+        checks.rollout(_OP, name, x, num_steps, num_envs, like="rewards")
+    checks.dtype(_OP, "last_values", last_values, (checks.dtype_name(rewards),), like="rewards")
+    checks.per_env(_OP, "last_values", last_values, num_envs, like="rewards")
+    checks.number(_OP, "gamma", gamma, 0.0, 1.0)
+    checks.number(_OP, "lam", lam, 0.0, 1.0)
+    _tensors.refuse_gradient(_OP, rewards=rewards, last_values=last_values, **named)
+
+    def flat(x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(num_steps, num_envs).contiguous()
+
+    returns, advantages = out if out is not None else (torch.empty_like(rewards), torch.empty_like(rewards))
+    flat_returns, flat_advantages = flat(returns), flat(advantages)
+    _library.kernel(_OP, rewards.device)(
+        flat(rewards),
+        flat(values),
+        flat(_tensors.as_flags(dones)),
+        last_values.reshape(num_envs).contiguous(),
+        None if time_outs is None else flat(_tensors.as_flags(time_outs)),
+        None if terminal_values is None else flat(terminal_values),
+        float(gamma),
+        float(lam),
+        normalize,
+        flat_returns,
+        flat_advantages,
+    )
+    _tensors.write_back(flat_returns, returns)
+    _tensors.write_back(flat_advantages, advantages)
+    return returns, advantages

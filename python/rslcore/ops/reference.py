@@ -1,0 +1,175 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Every operator written plainly in torch: the text to read first, the oracle of the tests, and the fallback.
+
+The functions take canonical arguments: shapes checked, flags (`dones`, `time_outs`) as uint8, everything on one device.
+Like the compiled operators they write into tensors that the caller owns and return nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+
+ADVANTAGE_EPS = 1e-8
+"""Added to the standard deviation of the advantages, as rsl_rl does."""
+
+FEISTEL_ROUNDS = 8
+"""Rounds of the permutation network, a multiple of four."""
+
+FEISTEL_MIN_BITS = 4
+"""Smallest domain of the permutation network: below it the network has too few different permutations."""
+
+PERMUTATION_STREAM = 1
+"""Philox stream of `permutation`; each use of random numbers has its own."""
+
+_PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
+_PHILOX_ROUNDS = 10
+_MASK32 = 0xFFFFFFFF
+_MIX_MULTIPLIERS = (0x9E3779B1, 0x85EBCA77)
+
+
+def gae(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    dones: torch.Tensor,
+    last_values: torch.Tensor,
+    time_outs: torch.Tensor | None,
+    terminal_values: torch.Tensor | None,
+    gamma: float,
+    lam: float,
+    normalize: bool,
+    returns: torch.Tensor,
+    advantages: torch.Tensor,
+) -> None:
+    """Generalized advantage estimation (Schulman et al. 2016, eq. 16), backwards over t.
+
+    delta_t = r_t + gamma * V_{t+1} * (1 - done_t) - V_t
+    A_t = delta_t + gamma * lam * (1 - done_t) * A_{t+1}
+
+    A step cut by the time limit is bootstrapped: gamma * V(s_t) is added to its reward as rsl_rl does, or gamma * V of
+    the true final observation where `terminal_values` gives it.
+    """
+    bootstrap = values if terminal_values is None else terminal_values
+    advantage = torch.zeros_like(last_values)
+    next_values = last_values
+    for t in reversed(range(rewards.shape[0])):
+        alive = (dones[t] == 0).to(rewards.dtype)
+        reward = rewards[t]
+        if time_outs is not None:
+            reward = reward + gamma * bootstrap[t] * (time_outs[t] != 0)
+        delta = reward + gamma * next_values * alive - values[t]
+        advantage = delta + gamma * lam * alive * advantage
+        returns[t] = advantage + values[t]
+        advantages[t] = advantage
+        next_values = values[t]
+    if normalize and advantages.numel() > 0:
+        wide = advantages.double()
+        mean, std = wide.mean(), wide.std() if wide.numel() > 1 else torch.full((), torch.nan)
+        advantages.copy_((wide - mean) / (std + ADVANTAGE_EPS))
+
+
+def update_moments(
+    x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor, until: int | None
+) -> None:
+    """Merge the moments of the rows of `x` [B, F] into `mean`, `var` [F] and `count` [] (Chan et al. 1983, eq. 2.1)."""
+    rows = x.shape[0]
+    if rows == 0 or (until is not None and int(count) >= until):
+        return
+    wide = x.double()
+    batch_mean = wide.mean(dim=0)
+    batch_var = wide.var(dim=0, unbiased=False)
+    count += rows
+    rate = rows / count.double()
+    delta = batch_mean - mean.double()
+    new_mean = mean.double() + rate * delta
+    new_var = var.double() + rate * (batch_var - var.double() + delta * (1 - rate) * delta)
+    mean.copy_(new_mean)
+    var.copy_(new_var)
+
+
+def normalize(x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, eps: float) -> torch.Tensor:
+    """(x - mean) / (sqrt(var) + eps), per column of `x` [B, F]."""
+    return (x - mean) / (var.sqrt() + eps)
+
+
+def normalize_out(x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, eps: float, out: torch.Tensor) -> None:
+    """`normalize` into `out`."""
+    out.copy_(normalize(x, mean, var, eps))
+
+
+def update_and_normalize(
+    x: torch.Tensor,
+    mean: torch.Tensor,
+    var: torch.Tensor,
+    count: torch.Tensor,
+    eps: float,
+    until: int | None,
+    out: torch.Tensor,
+) -> None:
+    """`update_moments`, then `normalize` with the new moments."""
+    update_moments(x, mean, var, count, until)
+    normalize_out(x, mean, var, eps, out)
+
+
+def discounted_return(rewards: torch.Tensor, running: torch.Tensor, gamma: float) -> None:
+    """In place: running = gamma * running + rewards."""
+    running.mul_(gamma).add_(rewards)
+
+
+def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Philox 4x32-10 (Salmon et al. 2011): four random 32-bit integers from a counter and a key."""
+    x0, x1, x2, x3 = counter
+    k0, k1 = key
+    for _ in range(_PHILOX_ROUNDS):
+        p0, p1 = x0 * _PHILOX_MULTIPLIERS[0], x2 * _PHILOX_MULTIPLIERS[1]
+        x0, x1, x2, x3 = (p1 >> 32) ^ x1 ^ k0, p1 & _MASK32, (p0 >> 32) ^ x3 ^ k1, p0 & _MASK32
+        k0, k1 = (k0 + _PHILOX_WEYL[0]) & _MASK32, (k1 + _PHILOX_WEYL[1]) & _MASK32
+    return x0, x1, x2, x3
+
+
+def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
+    """Write a pseudo-random permutation of 0..n-1 into `out` [n]: a keyed bijection, cycle walked.
+
+    The bijection is an alternating Feistel network (Luby and Rackoff 1988) on the smallest power of two that holds n,
+    split into a high and a low half; its round keys come from Philox under (seed, offset). An image outside 0..n-1 goes
+    through the network again until it falls inside (Black and Rogaway 2002, cycle walking), which keeps it a bijection.
+    """
+    if n == 0:
+        return
+    bits = max((n - 1).bit_length(), FEISTEL_MIN_BITS)
+    low_bits = bits // 2
+    low_mask, high_mask = (1 << low_bits) - 1, (1 << (bits - low_bits)) - 1
+    keys = [key for block in range(FEISTEL_ROUNDS // 4) for key in _round_keys(block, seed, offset)]
+    image = torch.arange(n, dtype=torch.int64, device=out.device)
+    outside = torch.ones_like(image, dtype=torch.bool)
+    while bool(outside.any()):
+        low, high = image & low_mask, image >> low_bits
+        for number, key in enumerate(keys):
+            if number % 2 == 0:
+                high = high ^ (_mix(low, key) & high_mask)
+            else:
+                low = low ^ (_mix(high, key) & low_mask)
+        image = torch.where(outside, (high << low_bits) | low, image)
+        outside = image >= n
+    out.copy_(image)
+
+
+def _round_keys(block: int, seed: int, offset: int) -> tuple[int, int, int, int]:
+    counter = (block, PERMUTATION_STREAM, offset & _MASK32, (offset >> 32) & _MASK32)
+    return philox(counter, (seed & _MASK32, (seed >> 32) & _MASK32))
+
+
+def _mix(x: torch.Tensor, key: int) -> torch.Tensor:
+    """Round function: a 32-bit multiply and xor-shift hash of x under a key."""
+    x = ((x ^ key) * _MIX_MULTIPLIERS[0]) & _MASK32
+    x = x ^ (x >> 15)
+    x = (x * _MIX_MULTIPLIERS[1]) & _MASK32
+    return x ^ (x >> 16)
+
+
+def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torch.Tensor]) -> None:
+    """out[f][i] = fields[f][index[i]] for every field."""
+    for field, target in zip(fields, out, strict=True):
+        torch.index_select(field, 0, index, out=target)

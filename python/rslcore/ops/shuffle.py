@@ -1,0 +1,136 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""Random permutations without sorting, and all rollout fields shuffled by one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import torch
+
+from rslcore import _checks as checks
+from rslcore.ops import _library, _tensors
+
+Fields = TypeVar("Fields", Sequence[torch.Tensor], Mapping[str, torch.Tensor])
+
+
+def permutation(
+    n: int,
+    *,
+    seed: int,
+    offset: int = 0,
+    device: torch.device | str = "cpu",
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """A pseudo-random permutation of 0..n-1: the same on CPU and CUDA, without sorting and without a generator's state.
+
+    A keyed bijection (Feistel network, round keys from Philox 4x32-10) is evaluated at every index; images outside
+    0..n-1 are walked along their cycle until they fall inside. See `rslcore.ops.reference.permutation`.
+
+    Args:
+        n: Length, >= 0.
+        seed: Any 64-bit integer.
+        offset: Number of the permutation under this seed, any 64-bit integer: count it up to draw the next one.
+        device: Where to make it; ignored if `out` is given.
+        out: Where to write, int64 [n].
+
+    Returns:
+        The permutation, int64 [n].
+
+    Raises:
+        TypeError: `n`, `seed` or `offset` is no integer, or `out` is not int64.
+        ValueError: `n` is negative, or `out` has another shape.
+    """
+    op = "permutation"
+    for name, value in (("n", n), ("seed", seed), ("offset", offset)):
+        checks.integer(op, name, value)
+    if n < 0:
+        raise ValueError(f"{op}: `n` must be >= 0, got {n}")
+    if out is None:
+        out = torch.empty(n, dtype=torch.int64, device=device)
+    else:
+        _tensors.check_all(op, out=out)
+        checks.dtype(op, "out", out, ("int64",))
+        checks.shape(op, "out", out, (n,))
+    target = out.contiguous()
+    _library.kernel(op, out.device)(n, seed, offset, target)
+    _tensors.write_back(target, out)
+    return out
+
+
+def shuffle_rows(fields: Fields, index: torch.Tensor, *, out: Fields | None = None) -> Fields:
+    """Row index[i] of every field becomes row i: a whole rollout shuffled in one call, any dtype and row shape.
+
+    Args:
+        fields: Sequence or mapping of tensors [B, ...] with one B.
+        index: Rows to take, int64 [n], each in 0..B-1. On the CPU a row outside is an error; on CUDA, where looking
+            would stall the device, such a row of the result is left as it was.
+        out: Where to write: the same container of tensors [n, ...], dtypes and row shapes of `fields`, and none of
+            them sharing memory with a field.
+
+    Returns:
+        The shuffled fields in a container like `fields` (list, tuple or dict).
+
+    Raises:
+        TypeError: A field is no tensor, `index` is not int64, or `out` is another container or dtype.
+        ValueError: A shape, device or index does not fit, or a gradient is asked for.
+    """
+    op = "shuffle_rows"
+    named = _named(op, "fields", fields)
+    if not named:
+        return fields if out is None else out
+    _tensors.check_all(op, **named, index=index)
+    first, first_name = next(iter(named.values())), next(iter(named))
+    checks.dtype(op, "index", index, ("int64",))
+    if index.dim() != 1:
+        raise ValueError(f"{op}: `index` must be [n], got {list(index.shape)}")
+    for name, field in named.items():
+        if field.dim() == 0 or field.shape[0] != first.shape[0]:
+            expected = f"[{first.shape[0] if first.dim() else 'B'}, ...] like `{first_name}`"
+            raise ValueError(f"{op}: `{name}` must be {expected}, got {list(field.shape)}")
+    _tensors.refuse_gradient(op, **named)
+    rows = index.shape[0]
+    if out is None:
+        targets = [field.new_empty((rows, *field.shape[1:])) for field in named.values()]
+    else:
+        targets = list(_check_out(op, named, out, rows).values())
+    sources = [field.contiguous() for field in named.values()]
+    flat_targets = [target.contiguous() for target in targets]
+    _library.kernel(op, first.device)(sources, index.contiguous(), flat_targets)
+    for flat, target in zip(flat_targets, targets, strict=True):
+        _tensors.write_back(flat, target)
+    if out is not None:
+        return out
+    if isinstance(fields, Mapping):
+        return dict(zip(fields, targets, strict=True))
+    return tuple(targets) if isinstance(fields, tuple) else targets
+
+
+def _named(
+    op: str, argument: str, fields: Sequence[torch.Tensor] | Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The fields under the names that messages use."""
+    if isinstance(fields, Mapping):
+        return {f"{argument}['{key}']": field for key, field in fields.items()}
+    if isinstance(fields, Sequence) and not isinstance(fields, str):
+        return {f"{argument}[{number}]": field for number, field in enumerate(fields)}
+    raise TypeError(f"{op}: `{argument}` must be a sequence or mapping of tensors, got {type(fields).__name__}")
+
+
+def _check_out(
+    op: str,
+    fields: dict[str, torch.Tensor],
+    out: Sequence[torch.Tensor] | Mapping[str, torch.Tensor],
+    rows: int,
+) -> dict[str, torch.Tensor]:
+    targets = _named(op, "out", out)
+    expected = [name.replace("fields", "out", 1) for name in fields]
+    if list(targets) != expected:
+        raise ValueError(f"{op}: `out` must hold {', '.join(expected)}, got {', '.join(targets) or 'nothing'}")
+    _tensors.check_all(op, like=next(iter(fields.values())), **targets)
+    for (name, target), (source_name, source) in zip(targets.items(), fields.items(), strict=True):
+        checks.dtype(op, name, target, (checks.dtype_name(source),), like=source_name)
+        checks.shape(op, name, target, (rows, *source.shape[1:]))
+    return targets
