@@ -42,6 +42,17 @@ void gae_row(const GaeArgs<T>& args, int64_t row, int64_t width, const T* __rest
     }
 }
 
+// Sum in a fixed tree order, destroying the summands; unused ones are zero.
+double tree_sum(double (&x)[kGaeMaxTile]) {
+    static_assert((kGaeMaxTile & (kGaeMaxTile - 1)) == 0, "halving needs a power of two");
+    for (int64_t half = kGaeMaxTile / 2; half > 0; half /= 2) {
+        for (int64_t n = 0; n < half; ++n) {
+            x[n] += x[n + half];
+        }
+    }
+    return x[0];
+}
+
 }  // namespace
 
 template <typename T>
@@ -51,7 +62,7 @@ void gae_tiles(const GaeArgs<T>& args, GaePartial* partials, int64_t begin, int6
         const int64_t first = i * tile;
         const int64_t width = args.num_envs - first < tile ? args.num_envs - first : tile;
         T advantage[kGaeMaxTile] = {};
-        // One accumulator per environment, added up in a fixed order at the end.
+        // One accumulator per environment; beyond `width` they stay zero.
         double sum[kGaeMaxTile] = {};
         double square[kGaeMaxTile] = {};
         double shift = 0.0;
@@ -74,12 +85,7 @@ void gae_tiles(const GaeArgs<T>& args, GaePartial* partials, int64_t begin, int6
             }
         }
         if (partials != nullptr) {
-            GaePartial total{shift, 0.0, 0.0};
-            for (int64_t n = 0; n < width; ++n) {
-                total.sum += sum[n];
-                total.square += square[n];
-            }
-            partials[i] = total;
+            partials[i] = {shift, tree_sum(sum), tree_sum(square)};
         }
     }
 }
@@ -87,7 +93,7 @@ void gae_tiles(const GaeArgs<T>& args, GaePartial* partials, int64_t begin, int6
 template <typename T>
 void gae_normalize(T* advantages, GaeScale scale, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-        advantages[i] = normalized_advantage(advantages[i], scale.mean, scale.std);
+        advantages[i] = normalized_advantage(advantages[i], scale.mean, scale.scale);
     }
 }
 

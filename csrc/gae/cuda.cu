@@ -57,7 +57,7 @@ __global__ void gae_scan(GaeArgs<T> args, double* partials) {
     }
 }
 
-// One block: mean and unbiased deviation of all advantages from the blocks' sums, into scale[0] and scale[1].
+// One block: mean and scale of all advantages from the blocks' sums, into scale[0] and scale[1].
 __global__ void gae_scale(const double* partials, int64_t blocks, double count, double* scale) {
     double sum = 0.0;
     double square = 0.0;
@@ -71,17 +71,17 @@ __global__ void gae_scale(const double* partials, int64_t blocks, double count, 
         const double mean = sum / count;
         const double squares = square - sum * mean;
         scale[0] = mean;
-        scale[1] = sqrt((squares > 0.0 ? squares : 0.0) / (count - 1.0));
+        scale[1] = advantage_scale(sqrt((squares > 0.0 ? squares : 0.0) / (count - 1.0)));
     }
 }
 
 template <typename T>
 __global__ void gae_normalize(T* advantages, int64_t numel, const double* scale) {
     const double mean = scale[0];
-    const double std = scale[1];
+    const double factor = scale[1];
     const int64_t stride = static_cast<int64_t>(gridDim.x) * kScaleBlock;
     for (int64_t i = static_cast<int64_t>(blockIdx.x) * kScaleBlock + threadIdx.x; i < numel; i += stride) {
-        advantages[i] = normalized_advantage(advantages[i], mean, std);
+        advantages[i] = normalized_advantage(advantages[i], mean, factor);
     }
 }
 

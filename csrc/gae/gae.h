@@ -26,10 +26,14 @@ RSLCORE_HD T bootstrapped_reward(T reward, T bootstrap_value, T time_out, T gamm
     return reward + gamma * bootstrap_value * time_out;
 }
 
-// Advantage scaled to the rollout's mean and unbiased standard deviation; 1e-8 as rsl_rl adds.
+// Factor that gives the advantages unit deviation; 1e-8 as rsl_rl adds.
+RSLCORE_HD double advantage_scale(double std) {
+    return 1.0 / (std + 1e-8);
+}
+
 template <typename T>
-RSLCORE_HD T normalized_advantage(T advantage, double mean, double std) {
-    return static_cast<T>((static_cast<double>(advantage) - mean) / (std + 1e-8));
+RSLCORE_HD T normalized_advantage(T advantage, double mean, double scale) {
+    return static_cast<T>((static_cast<double>(advantage) - mean) * scale);
 }
 
 }  // namespace rslcore

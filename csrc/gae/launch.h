@@ -35,7 +35,7 @@ struct GaePartial {
 
 struct GaeScale {
     double mean;
-    double std;  // unbiased
+    double scale;  // advantage_scale of the unbiased deviation
 };
 
 // CPU. A tile is a run of environments; tiles are independent.

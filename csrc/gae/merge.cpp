@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "gae/gae.h"
 #include "gae/launch.h"
 
 namespace rslcore {
@@ -24,7 +25,7 @@ GaeScale gae_merge(const GaePartial* partials, int64_t num_steps, int64_t num_en
         squares += tile_squares + delta * delta * count * n / total;
         count = total;
     }
-    return {mean, std::sqrt(std::max(squares, 0.0) / (count - 1.0))};
+    return {mean, advantage_scale(std::sqrt(std::max(squares, 0.0) / (count - 1.0)))};
 }
 
 }  // namespace rslcore

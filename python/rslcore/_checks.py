@@ -9,7 +9,7 @@ the argument, what was expected and what came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 FLOATS = ("float32", "float64")
@@ -85,3 +85,111 @@ def integer(op: str, name: str, value: object) -> None:
         raise TypeError(f"{op}: `{name}` must be an integer, got {type(value).__name__}")
     if not -(2**63) <= value < 2**63:
         raise ValueError(f"{op}: `{name}` must fit a signed 64-bit integer, got {value}")
+
+
+def gae(
+    array: type,
+    rewards: Any,  # noqa: ANN401
+    values: Any,  # noqa: ANN401
+    dones: Any,  # noqa: ANN401
+    last_values: Any,  # noqa: ANN401
+    gamma: float,
+    lam: float,
+    time_outs: Any,  # noqa: ANN401
+    terminal_values: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Arguments of `gae`, whose tensors or arrays are `array`s; returns all of them by name."""
+    op = "gae"
+    floats = {"rewards": rewards, "values": values}
+    flags = {"dones": dones}
+    if terminal_values is not None:
+        if time_outs is None:
+            raise ValueError(f"{op}: `terminal_values` needs `time_outs`, which tell where to use them, got None")
+        floats["terminal_values"] = terminal_values
+    if time_outs is not None:
+        flags["time_outs"] = time_outs
+    if out is not None:
+        if not (isinstance(out, (tuple, list)) and len(out) == 2):
+            raise TypeError(f"{op}: `out` must be the pair (returns, advantages), got {type(out).__name__}")
+        floats |= {"out[0]": out[0], "out[1]": out[1]}
+    everything = {**floats, **flags, "last_values": last_values}
+    for name, x in everything.items():
+        kind(op, name, x, array)
+    dtype(op, "rewards", rewards, FLOATS)
+    num_steps, num_envs = rollout_shape(op, "rewards", rewards)
+    for name, x in floats.items():
+        dtype(op, name, x, (dtype_name(rewards),), like="rewards")
+        rollout(op, name, x, num_steps, num_envs, like="rewards")
+    for name, x in flags.items():
+        dtype(op, name, x, FLAGS)
+        rollout(op, name, x, num_steps, num_envs, like="rewards")
+    dtype(op, "last_values", last_values, (dtype_name(rewards),), like="rewards")
+    per_env(op, "last_values", last_values, num_envs, like="rewards")
+    number(op, "gamma", gamma, 0.0, 1.0)
+    number(op, "lam", lam, 0.0, 1.0)
+    return everything
+
+
+def moments(op: str, array: type, x: Any, mean: Any, var: Any, count: Any = None) -> dict[str, Any]:  # noqa: ANN401
+    """Samples `x` [B, *F] and their running moments; returns all of them by name."""
+    everything = {"x": x, "mean": mean, "var": var} | ({} if count is None else {"count": count})
+    for name, value in everything.items():
+        kind(op, name, value, array)
+    dtype(op, "x", x, FLOATS)
+    if len(x.shape) == 0:
+        raise ValueError(f"{op}: `x` must be [B, *F], got []")
+    features = tuple(x.shape[1:])
+    for name, moment in (("mean", mean), ("var", var)):
+        dtype(op, name, moment, (dtype_name(x),), like="x")
+        if tuple(moment.shape) != (1, *features):
+            shape(op, name, moment, features, like="x")
+    if count is not None:
+        dtype(op, "count", count, ("int64",))
+        shape(op, "count", count, ())
+    return everything
+
+
+def fields(
+    op: str,
+    array: type,
+    sources: Sequence[Any] | Mapping[str, Any],
+    index: Any,  # noqa: ANN401
+    out: Sequence[Any] | Mapping[str, Any] | None,
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Fields of `shuffle_rows`, their index and where to write; returns sources and targets by name."""
+    named = _named(op, "fields", sources, array)
+    kind(op, "index", index, array)
+    dtype(op, "index", index, ("int64",))
+    if len(index.shape) != 1:
+        raise ValueError(f"{op}: `index` must be [n], got {list(index.shape)}")
+    rows: int | None = None
+    first_name = ""
+    for name, field in named.items():
+        if len(field.shape) == 0 or (rows is not None and field.shape[0] != rows):
+            expected = "[B, ...]" if rows is None else f"[{rows}, ...] like `{first_name}`"
+            raise ValueError(f"{op}: `{name}` must be {expected}, got {list(field.shape)}")
+        if rows is None:
+            rows, first_name = field.shape[0], name
+    if out is None:
+        return named, None
+    targets = _named(op, "out", out, array)
+    expected_names = [name.replace("fields", "out", 1) for name in named]
+    if list(targets) != expected_names:
+        raise ValueError(f"{op}: `out` must hold {', '.join(expected_names)}, got {', '.join(targets) or 'nothing'}")
+    for (name, target), (source_name, source) in zip(targets.items(), named.items(), strict=True):
+        dtype(op, name, target, (dtype_name(source),), like=source_name)
+        shape(op, name, target, (index.shape[0], *source.shape[1:]))
+    return named, targets
+
+
+def _named(op: str, argument: str, values: Sequence[Any] | Mapping[str, Any], array: type) -> dict[str, Any]:
+    if isinstance(values, Mapping):
+        named = {f"{argument}['{key}']": value for key, value in values.items()}
+    elif isinstance(values, Sequence) and not isinstance(values, str):
+        named = {f"{argument}[{number}]": value for number, value in enumerate(values)}
+    else:
+        raise TypeError(f"{op}: `{argument}` must be a sequence or mapping, got {type(values).__name__}")
+    for name, value in named.items():
+        kind(op, name, value, array)
+    return named

@@ -22,11 +22,19 @@ def check_all(op: str, like: torch.Tensor | None = None, **named: torch.Tensor) 
             raise ValueError(f"{op}: `{name}` must be on {like.device}{where}, got {x.device}")
 
 
-def refuse_gradient(op: str, **named: torch.Tensor) -> None:
+def check_devices(op: str, tensors: dict[str, torch.Tensor]) -> None:
+    """Refuse arguments on several devices; the first one decides."""
+    first_name, first = next(iter(tensors.items()))
+    for name, x in tensors.items():
+        if x.device != first.device:
+            raise ValueError(f"{op}: `{name}` must be on {first.device} like `{first_name}`, got {x.device}")
+
+
+def refuse_gradient(op: str, tensors: dict[str, torch.Tensor] | None = None, **named: torch.Tensor) -> None:
     """Refuse inputs that want a gradient from an operator that has none."""
     if not torch.is_grad_enabled():
         return
-    for name, x in named.items():
+    for name, x in {**(tensors or {}), **named}.items():
         if x.requires_grad:
             raise ValueError(
                 f"{op}: `{name}` requires a gradient, and {op} has none: expected a tensor without, "

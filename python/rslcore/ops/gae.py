@@ -57,33 +57,10 @@ def gae(
         TypeError: An argument is no tensor or has another dtype.
         ValueError: A shape, a device, `gamma` or `lam` does not fit, or a gradient is asked for (GAE has none).
     """
-    _tensors.check_all(_OP, rewards=rewards, values=values, dones=dones, last_values=last_values)
-    checks.dtype(_OP, "rewards", rewards, checks.FLOATS)
-    num_steps, num_envs = checks.rollout_shape(_OP, "rewards", rewards)
-    named = {"values": values}
-    flags = {"dones": dones}
-    if terminal_values is not None:
-        if time_outs is None:
-            raise ValueError("gae: `terminal_values` needs `time_outs`, which tell where to use them, got None")
-        named["terminal_values"] = terminal_values
-    if time_outs is not None:
-        flags["time_outs"] = time_outs
-    if out is not None:
-        if not (isinstance(out, (tuple, list)) and len(out) == 2):
-            raise TypeError(f"gae: `out` must be the pair (returns, advantages), got {type(out).__name__}")
-        named |= {"out[0]": out[0], "out[1]": out[1]}
-    _tensors.check_all(_OP, like=rewards, **named, **flags, last_values=last_values)
-    for name, x in named.items():
-        checks.dtype(_OP, name, x, (checks.dtype_name(rewards),), like="rewards")
-        checks.rollout(_OP, name, x, num_steps, num_envs, like="rewards")
-    for name, x in flags.items():
-        checks.dtype(_OP, name, x, checks.FLAGS)
-        checks.rollout(_OP, name, x, num_steps, num_envs, like="rewards")
-    checks.dtype(_OP, "last_values", last_values, (checks.dtype_name(rewards),), like="rewards")
-    checks.per_env(_OP, "last_values", last_values, num_envs, like="rewards")
-    checks.number(_OP, "gamma", gamma, 0.0, 1.0)
-    checks.number(_OP, "lam", lam, 0.0, 1.0)
-    _tensors.refuse_gradient(_OP, rewards=rewards, last_values=last_values, **named)
+    tensors = checks.gae(torch.Tensor, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
+    _tensors.check_devices(_OP, tensors)
+    _tensors.refuse_gradient(_OP, tensors)
+    num_steps, num_envs = rewards.shape[:2]
 
     def flat(x: torch.Tensor) -> torch.Tensor:
         return x.reshape(num_steps, num_envs).contiguous()

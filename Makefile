@@ -1,0 +1,51 @@
+# make train   train the quadruped            make test   all tests
+# make lint    formatters and checkers        make build  compiled library only
+# Each does its own set-up in .venv; a second call rebuilds only what changed.
+# CUDA sources are compiled where nvcc is found; RSLCORE_CUDA=OFF leaves them out.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export RSLCORE_WERROR := ON
+
+NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
+CPP := $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+ARGS ?=
+
+.PHONY: train test lint build benchmark clean
+.DELETE_ON_ERROR:
+
+train: build
+	$(BIN)/rslcore train $(ARGS)
+
+test: build $(STAMPS)/test
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMPS)/lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/mypy
+
+build: $(STAMPS)/build
+
+$(STAMPS)/build: $(STAMPS)/train $(NATIVE)
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# torch first and by itself: pinned, so that no other package asks for a build of several gigabytes.
+$(STAMPS)/venv: requirements/torch.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	$(BIN)/pip install --quiet --requirement requirements/torch.txt
+	@touch $@
+
+$(STAMPS)/%: requirements/%.txt requirements/constraints.txt $(STAMPS)/venv
+	$(BIN)/pip install --quiet --requirement $<
+	@touch $@
+
+clean:
+	rm -rf build $(STAMPS)/build

@@ -1,0 +1,156 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""The operators on NumPy arrays, for code without torch. Contiguous arrays are used in place, the GIL is released.
+
+Meaning, shapes and errors are those of the function of the same name in `rslcore.ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from rslcore import _checks as checks
+from rslcore import _numpy  # type: ignore[attr-defined]
+
+__all__ = ["gae", "permutation", "shuffle_rows", "update_and_normalize"]
+
+Fields = TypeVar("Fields", Sequence[np.ndarray], Mapping[str, np.ndarray])
+
+
+def gae(
+    rewards: np.ndarray,
+    values: np.ndarray,
+    dones: np.ndarray,
+    last_values: np.ndarray,
+    *,
+    gamma: float,
+    lam: float,
+    time_outs: np.ndarray | None = None,
+    terminal_values: np.ndarray | None = None,
+    normalize: bool = False,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns and advantages of a rollout [T, N]; see `rslcore.ops.gae`."""
+    checks.gae(np.ndarray, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
+    num_steps, num_envs = rewards.shape[:2]
+
+    def flat(x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x.reshape(num_steps, num_envs))
+
+    returns, advantages = out if out is not None else (np.empty_like(rewards), np.empty_like(rewards))
+    flat_returns, flat_advantages = flat(returns), flat(advantages)
+    _numpy.gae(
+        flat(rewards),
+        flat(values),
+        flat(_as_flags(dones)),
+        np.ascontiguousarray(last_values.reshape(num_envs)),
+        None if time_outs is None else flat(_as_flags(time_outs)),
+        None if terminal_values is None else flat(terminal_values),
+        float(gamma),
+        float(lam),
+        normalize,
+        flat_returns,
+        flat_advantages,
+    )
+    _write_back(flat_returns, returns)
+    _write_back(flat_advantages, advantages)
+    return returns, advantages
+
+
+def update_and_normalize(
+    x: np.ndarray,
+    mean: np.ndarray,
+    var: np.ndarray,
+    count: np.ndarray,
+    *,
+    eps: float = 1e-2,
+    until: int | None = None,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Merge the rows of `x` [B, *F] into the running moments, normalize them; see `rslcore.ops.update_and_normalize`.
+
+    `count` is an int64 array of shape []: `np.zeros((), np.int64)`.
+    """
+    op = "update_and_normalize"
+    checks.moments(op, np.ndarray, x, mean, var, count)
+    checks.number(op, "eps", eps, 0.0, float("inf"))
+    if until is not None:
+        checks.number(op, "until", until, 0, float("inf"))
+    if out is None:
+        out = np.empty(x.shape, x.dtype)
+    else:
+        checks.kind(op, "out", out, np.ndarray)
+        checks.dtype(op, "out", out, (checks.dtype_name(x),), like="x")
+        checks.shape(op, "out", out, x.shape, like="x")
+    if x.size == 0:
+        return out
+    rows = (x.shape[0], x.size // x.shape[0])
+    flat_mean, flat_var = np.ascontiguousarray(mean.reshape(-1)), np.ascontiguousarray(var.reshape(-1))
+    flat_out = np.ascontiguousarray(out.reshape(rows))
+    _numpy.update_and_normalize(
+        np.ascontiguousarray(x.reshape(rows)), flat_mean, flat_var, count, float(eps), until, flat_out
+    )
+    _write_back(flat_mean, mean)
+    _write_back(flat_var, var)
+    _write_back(flat_out, out)
+    return out
+
+
+def permutation(n: int, *, seed: int, offset: int = 0, out: np.ndarray | None = None) -> np.ndarray:
+    """A pseudo-random permutation of 0..n-1, int64 [n]: the same integers as `rslcore.ops.permutation` gives."""
+    op = "permutation"
+    for name, value in (("n", n), ("seed", seed), ("offset", offset)):
+        checks.integer(op, name, value)
+    if n < 0:
+        raise ValueError(f"{op}: `n` must be >= 0, got {n}")
+    if out is None:
+        out = np.empty(n, np.int64)
+    else:
+        checks.kind(op, "out", out, np.ndarray)
+        checks.dtype(op, "out", out, ("int64",))
+        checks.shape(op, "out", out, (n,))
+    target = np.ascontiguousarray(out)
+    _numpy.permutation(n, seed, offset, target)
+    _write_back(target, out)
+    return out
+
+
+def shuffle_rows(fields: Fields, index: np.ndarray, *, out: Fields | None = None) -> Fields:
+    """Row index[i] of every field [B, ...] becomes row i; see `rslcore.ops.shuffle_rows`."""
+    op = "shuffle_rows"
+    sources, given = checks.fields(op, np.ndarray, fields, index, out)
+    for name, field in sources.items():
+        if field.dtype.hasobject:
+            raise TypeError(f"{op}: `{name}` must hold plain numbers, got {field.dtype}")
+    if given is None:
+        targets = [np.empty((index.shape[0], *field.shape[1:]), field.dtype) for field in sources.values()]
+    else:
+        targets = list(given.values())
+    flat_targets = [np.ascontiguousarray(target) for target in targets]
+    _numpy.shuffle_rows(
+        [np.ascontiguousarray(field) for field in sources.values()], np.ascontiguousarray(index), flat_targets
+    )
+    for flat, target in zip(flat_targets, targets, strict=True):
+        _write_back(flat, target)
+    if out is not None:
+        return out
+    if isinstance(fields, Mapping):
+        return dict(zip(fields, targets, strict=True))  # type: ignore[return-value]
+    return tuple(targets) if isinstance(fields, tuple) else targets  # type: ignore[return-value]
+
+
+def _as_flags(x: np.ndarray) -> np.ndarray:
+    """Flags of any dtype as uint8, non-zero meaning set; bool and uint8 are not copied."""
+    if x.dtype == np.uint8:
+        return x
+    return (x if x.dtype == np.bool_ else x != 0).view(np.uint8)
+
+
+def _write_back(result: np.ndarray, target: np.ndarray) -> None:
+    """Copy a result into `target` if it was not computed there."""
+    if not np.shares_memory(result, target, max_work=1):
+        target[...] = result.reshape(target.shape)
