@@ -1,0 +1,21 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checkpoint files: written atomically, read safely, checked before anything is changed."""
+
+from rslcore.checkpoint.files import CheckpointError, clean_leftovers, latest, read, resolve, write
+from rslcore.checkpoint.plain import first_not_plain
+from rslcore.checkpoint.random_state import random_state, restore_random_state
+from rslcore.checkpoint.validation import check_compatible
+
+__all__ = [
+    "CheckpointError",
+    "check_compatible",
+    "clean_leftovers",
+    "first_not_plain",
+    "latest",
+    "random_state",
+    "read",
+    "resolve",
+    "restore_random_state",
+    "write",
+]

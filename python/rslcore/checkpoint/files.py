@@ -1,0 +1,142 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reading and writing of checkpoint files.
+
+A file of the final name is complete at every moment: content goes to a temporary file in the same folder, is forced to
+the disk, and takes the final name in one rename. A process killed while writing leaves the previous checkpoint and a
+temporary file, which :func:`latest` does not see and :func:`clean_leftovers` removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_MODEL_NAME = re.compile(r"model_(\d+)\.pt")
+_TEMPORARY_SUFFIX = ".rslcore-tmp"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read, or does not fit what it is loaded into."""
+
+
+def write(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint so that a crash at any moment leaves either the old or the new file, never a part of one.
+
+    Args:
+        content: What ``torch.save`` takes.
+        path: Final file name; its folder is created when missing.
+
+    Raises:
+        OSError: The disk is full, or the folder is not writable. The file that was there before is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}"
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def read(
+    path: str | os.PathLike[str], map_location: torch.device | str | None = None, *, weights_only: bool = True
+) -> dict[str, Any]:
+    """Read a checkpoint file.
+
+    Args:
+        path: The file.
+        map_location: Device for the tensors; None keeps the one they were saved from.
+        weights_only: Accept tensors and plain Python values only. A file may otherwise run any code while it is read:
+            switch this off only for files from a source you trust.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: The file is damaged, no checkpoint, or holds other objects than ``weights_only`` admits.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint: there is no file '{path}'")
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=weights_only)
+    except pickle.UnpicklingError as error:
+        if not weights_only or not zipfile.is_zipfile(path):
+            raise CheckpointError(f"checkpoint: '{path}' is damaged or no checkpoint ({_first_line(error)})") from error
+        raise CheckpointError(
+            f"checkpoint: '{path}' holds Python objects other than tensors and plain values. Such a file can run any "
+            "code while it is read; if you trust its source, load it with `weights_only=False`"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
+        raise CheckpointError(f"checkpoint: '{path}' is damaged or no checkpoint ({_first_line(error)})") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"checkpoint: '{path}' must hold a dict, got {type(content).__name__}")
+    return content
+
+
+def latest(run_dir: str | os.PathLike[str]) -> Path | None:
+    """Return the ``model_{iteration}.pt`` of the highest iteration in a run folder, None where there is none.
+
+    Files cut short by another program's crash are passed over.
+    """
+    folder = Path(run_dir)
+    if not folder.is_dir():
+        return None
+    numbered = [(int(match[1]), file) for file in folder.iterdir() if (match := _MODEL_NAME.fullmatch(file.name))]
+    return next((file for _, file in sorted(numbered, reverse=True) if zipfile.is_zipfile(file)), None)
+
+
+def resolve(path: str | os.PathLike[str]) -> Path:
+    """Return the checkpoint meant by a path: the file itself, or the latest one of a run folder.
+
+    Raises:
+        FileNotFoundError: There is nothing of that name, or the folder holds no checkpoint.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = latest(path)
+        if found is None:
+            raise FileNotFoundError(f"checkpoint: no 'model_*.pt' in the folder '{path}'")
+        return found
+    if not path.is_file():
+        raise FileNotFoundError(f"checkpoint: there is no file or folder '{path}'")
+    return path
+
+
+def clean_leftovers(run_dir: str | os.PathLike[str]) -> list[Path]:
+    """Remove the temporary files that killed writers left in a run folder; a run folder has one writer at a time.
+
+    Returns:
+        The files removed.
+    """
+    removed = []
+    for file in Path(run_dir).glob(f".*{_TEMPORARY_SUFFIX}"):
+        file.unlink(missing_ok=True)
+        removed.append(file)
+    return removed
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force a rename to the disk; a no-op on systems that cannot open folders (Windows)."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Laws of checkpoint files: complete or absent, read safely, found by number."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from rslcore import checkpoint
+
+
+def test_read_returns_what_was_written(tmp_path: Path) -> None:
+    """Tensors, nesting and plain values come back equal, from a Path or a str, into a folder that did not exist."""
+    content = {"weights": {"a": torch.arange(6.0).reshape(2, 3)}, "iter": 3, "infos": None, "names": ["x", "y"]}
+    path = tmp_path / "new" / "model_3.pt"
+    checkpoint.write(content, path)
+    back = checkpoint.read(str(path))
+    assert torch.equal(back["weights"]["a"], content["weights"]["a"])
+    assert (back["iter"], back["infos"], back["names"]) == (3, None, ["x", "y"])
+    assert os.listdir(path.parent) == ["model_3.pt"]
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    """When writing fails half way, the file that was there is unchanged and no temporary file stays."""
+    path = tmp_path / "model_0.pt"
+    checkpoint.write({"iter": 0}, path)
+    before = path.read_bytes()
+    with pytest.raises(Exception, match="pickle"):
+        checkpoint.write({"big": torch.zeros(1000), "bad": lambda: None}, path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model_0.pt"]
+
+
+def test_write_reaches_the_disk_before_the_name_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order is: file forced to disk, then rename, then folder forced to disk."""
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (calls.append("folder" if os.path.isdir(f"/proc/self/fd/{fd}") else "file"), fsync(fd))
+    )
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("rename"), replace(a, b)))
+    checkpoint.write({"iter": 0}, tmp_path / "model_0.pt")
+    assert calls == ["file", "rename", "folder"]
+
+
+WRITER = """
+import sys, torch
+from rslcore import checkpoint
+torch.set_num_threads(1)
+for i in range(1000000):
+    checkpoint.write({"iter": i, "data": torch.full((500_000,), float(i))}, sys.argv[1])
+    print(i, flush=True)
+"""
+
+
+def test_kill_while_writing_leaves_a_complete_file(tmp_path: Path) -> None:
+    """A writer killed at any moment leaves a readable file whose parts belong together; its leftovers are removed."""
+    path = tmp_path / "model_0.pt"
+    checkpoint.write({"iter": -1, "data": torch.full((1,), -1.0)}, path)
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    for delay in (0.013, 0.002, 0.031):
+        time.sleep(delay)
+        content = checkpoint.read(path)  # a reader meets a complete file while writing goes on
+        assert torch.equal(content["data"], torch.full_like(content["data"], content["iter"]))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    (tmp_path / ".model_0.pt.123.rslcore-tmp").write_bytes(b"half a file")
+    content = checkpoint.read(checkpoint.latest(tmp_path) or "")
+    assert torch.equal(content["data"], torch.full_like(content["data"], content["iter"]))
+    assert checkpoint.clean_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == ["model_0.pt"]
+
+
+def test_latest_goes_by_number_and_skips_damage(tmp_path: Path) -> None:
+    """model_10 is later than model_9; truncated files, temporary files and other names do not count."""
+    assert checkpoint.latest(tmp_path) is None
+    assert checkpoint.latest(tmp_path / "absent") is None
+    for iteration in (9, 10, 2):
+        checkpoint.write({"iter": iteration, "data": torch.zeros(1000)}, tmp_path / f"model_{iteration}.pt")
+    whole = (tmp_path / "model_10.pt").read_bytes()
+    (tmp_path / "model_11.pt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "model_12.pt").write_bytes(b"")
+    (tmp_path / ".model_13.pt.7.rslcore-tmp").write_bytes(whole)
+    (tmp_path / "model_best.pt").write_bytes(whole)
+    assert checkpoint.latest(tmp_path) == tmp_path / "model_10.pt"
+    assert checkpoint.resolve(tmp_path) == tmp_path / "model_10.pt"
+    assert checkpoint.resolve(tmp_path / "model_2.pt") == tmp_path / "model_2.pt"
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        checkpoint.resolve(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"no 'model_\*\.pt'"):
+        checkpoint.resolve(tmp_path / "empty")
+
+
+def test_read_refuses_damage_and_foreign_objects(tmp_path: Path) -> None:
+    """Damaged files and files with objects that could run code raise ValueError; the latter load on request."""
+    path = tmp_path / "model_0.pt"
+    with pytest.raises(FileNotFoundError, match="model_0"):
+        checkpoint.read(path)
+    torch.save({"iter": 0, "data": torch.zeros(1000)}, path)
+    whole = path.read_bytes()
+    for part in (b"", b"text, no checkpoint", whole[: len(whole) // 2]):
+        path.write_bytes(part)
+        with pytest.raises(ValueError, match="damaged or no checkpoint"):
+            checkpoint.read(path)
+    torch.save([1, 2], path)
+    with pytest.raises(ValueError, match="must hold a dict, got list"):
+        checkpoint.read(path)
+    torch.save({"infos": Fraction(1, 3)}, path)
+    with pytest.raises(ValueError, match="weights_only=False"):
+        checkpoint.read(path)
+    assert checkpoint.read(path, weights_only=False)["infos"] == Fraction(1, 3)
+
+
+def test_first_not_plain_agrees_with_torch(tmp_path: Path) -> None:
+    """What is called plain loads with weights_only=True, what is not is named by its place."""
+    plain = {"a": [1, 2.0, None, True, "s", b"b"], 3: (torch.zeros(2), torch.float32), "s": {1, 2}, "size": torch.Size([1])}
+    assert checkpoint.first_not_plain(plain, "infos") is None
+    torch.save(plain, tmp_path / "plain.pt")
+    torch.load(tmp_path / "plain.pt", weights_only=True)
+    assert checkpoint.first_not_plain({"a": [0, {"b": Fraction(1)}]}, "infos") == "infos['a'][1]['b'] (Fraction)"
+
+
+def test_random_state_continues_all_generators() -> None:
+    """After a restore, torch, NumPy and Python draw what they drew after the state was taken."""
+    import random
+
+    import numpy as np
+
+    torch.manual_seed(3)
+    np.random.seed(4)
+    random.seed(5)
+    np.random.standard_normal()  # leaves a cached second value
+    random.gauss(0, 1)  # likewise
+    state = checkpoint.random_state("cpu")
+    assert checkpoint.first_not_plain(state, "state") is None
+
+    def draw() -> list[float]:
+        return [*torch.randn(3).tolist(), *np.random.standard_normal(3), random.gauss(0, 1), random.random()]
+
+    first = draw()
+    assert draw() != first
+    checkpoint.restore_random_state(state, "cpu")
+    assert draw() == first
