@@ -1,0 +1,41 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an engine asks of an algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+
+class MinibatchResult(NamedTuple):
+    """What the rule of an algorithm makes of one minibatch."""
+
+    loss: torch.Tensor
+    """The scalar to minimize, with its graph."""
+    terms: dict[str, torch.Tensor]
+    """Scalars to report, averaged over the update."""
+    kl: torch.Tensor | None
+    """Mean KL(old || new) in nats for the adaptive learning rate; None leaves the learning rate alone."""
+
+
+class Learner(Protocol):
+    """An algorithm whose update consists of gradient steps on minibatches."""
+
+    optimizer: torch.optim.Optimizer
+    max_grad_norm: float
+    is_multi_gpu: bool
+
+    def evaluate_mini_batch(self, batch: Any) -> MinibatchResult:  # noqa: ANN401 - the storage's own type
+        """Apply the rule to a minibatch; changes nothing."""
+
+    def adapt_learning_rate(self, kl: torch.Tensor) -> None:
+        """Set the learning rate of the coming step from the KL divergence of its minibatch."""
+
+    def reduce_parameters(self) -> None:
+        """Average the gradients over all processes."""
+
+    def gradient_groups(self) -> Sequence[Sequence[torch.nn.Parameter]]:
+        """Parameters whose gradient norm is limited together."""

@@ -1,0 +1,15 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Building blocks of models: perceptron, output distributions, normalization."""
+
+from rslcore.modules.distribution import Distribution, GaussianDistribution
+from rslcore.modules.mlp import MLP
+from rslcore.modules.normalization import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
+
+__all__ = [
+    "MLP",
+    "Distribution",
+    "EmpiricalDiscountedVariationNormalization",
+    "EmpiricalNormalization",
+    "GaussianDistribution",
+]

@@ -1,0 +1,25 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Names to objects, and gradients across processes. Imports nothing of rslcore but its configurations."""
+
+from rslcore.utils.compilation import compile_model
+from rslcore.utils.gradients import reduce_gradients_in_buckets
+from rslcore.utils.resolve import (
+    check_keywords,
+    resolve_callable,
+    resolve_class,
+    resolve_nn_activation,
+    resolve_obs_groups,
+    resolve_optimizer,
+)
+
+__all__ = [
+    "check_keywords",
+    "compile_model",
+    "reduce_gradients_in_buckets",
+    "resolve_callable",
+    "resolve_class",
+    "resolve_nn_activation",
+    "resolve_obs_groups",
+    "resolve_optimizer",
+]
