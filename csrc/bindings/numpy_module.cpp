@@ -7,6 +7,7 @@
 namespace rslcore {
 
 void bind_gae(py::module_& m);
+void bind_normalization(py::module_& m);
 
 }  // namespace rslcore
 
@@ -14,4 +15,5 @@ PYBIND11_MODULE(_numpy, m) {
     m.doc() = "Compiled operators on NumPy arrays; call them through rslcore.numpy.";
     m.def("simd_level", [] { return rslcore::simd_level_name(rslcore::simd_level()); });
     rslcore::bind_gae(m);
+    rslcore::bind_normalization(m);
 }
