@@ -68,7 +68,7 @@ class EpisodeRecorder(VecEnv):
         self.env_steps += self.num_envs
         self._returns += rewards
         self._lengths += 1
-        # A run starts in the middle of the time limit; the shorter first episodes would bias the curve.
+        # Where a run starts in the middle of the time limit, shorter first episodes would bias the curve.
         whole = dones.bool() & (self._lengths == self.max_episode_length)
         self.finished += [(self.env_steps, value) for value in self._returns[whole].tolist()]
         self._returns[dones.bool()] = 0.0

@@ -44,10 +44,10 @@ class MujocoVecEnv(VecEnv):
     A task derives from this class and says what actions, rewards, terminations, resets and observations are; each of
     these works on all environments at once. One env step is
 
-    1. `apply_actions`, then `decimation` physics steps;
+    1. `apply_actions`, then `decimation` physics steps, then `read_simulations`;
     2. `compute_terminated` and the time limit, then `compute_rewards`;
     3. where an episode ended: observations are kept in ``extras["final_obs"]``, then `reset_envs`;
-    4. `update_events` (new commands, disturbances), then `compute_observations`.
+    4. `update_events` (new commands, disturbances), `read_simulations` again, then `compute_observations`.
 
     `qpos`, `qvel` and `ctrl` are live float64 views of the simulations: reading is free and a write is seen by the
     next physics step. Sensor data and other derived quantities (`bind`) are one physics step older than `qpos` and
@@ -131,6 +131,9 @@ class MujocoVecEnv(VecEnv):
         """Turn actions, float32 [N, A], into `ctrl`. Default: the actions are the controls."""
         self.ctrl.copy_(actions)
 
+    def read_simulations(self) -> None:
+        """Derive the quantities that the methods below share from `qpos`, `qvel` and sensors. Default: nothing."""
+
     def compute_terminated(self) -> torch.Tensor:
         """Return where the episode ended in a terminal state, bool [N]. Default: nowhere."""
         return torch.zeros(self.num_envs, dtype=torch.bool)
@@ -205,6 +208,7 @@ class MujocoVecEnv(VecEnv):
             self.generator.manual_seed(seed)
         self._reset(torch.arange(self.num_envs))
         self.update_events()
+        self.read_simulations()
         self._observations = self.compute_observations()
         return self.get_observations()
 
@@ -221,6 +225,7 @@ class MujocoVecEnv(VecEnv):
             )
         self.apply_actions(actions.detach().to("cpu", torch.float32))
         self.batch.step(nstep=self.decimation)
+        self.read_simulations()
         self.episode_length_buf += 1
 
         terminated = self.compute_terminated()
@@ -237,6 +242,7 @@ class MujocoVecEnv(VecEnv):
             extras["log"] = self.episode_log(ended, terminated)
             self._reset(ended)
         self.update_events()
+        self.read_simulations()
         self._observations = self.compute_observations()
         return self.get_observations(), rewards_by_term.sum(0).to(self.device), dones.to(self.device), extras
 

@@ -95,6 +95,7 @@ def training_cfg() -> OnPolicyRunnerCfg:
     return OnPolicyRunnerCfg(
         max_iterations=651,
         experiment_name="half-cheetah",
+        init_at_random_ep_len=False,
         actor=MLPModelCfg(hidden_dims=(64, 64), obs_normalization=True, distribution_cfg=GaussianDistributionCfg()),
         critic=MLPModelCfg(hidden_dims=(64, 64), obs_normalization=True),
         algorithm=PPOCfg(entropy_coef=0.0),

@@ -13,7 +13,8 @@ from tensordict import TensorDict
 
 from rslcore.config import OnPolicyRunnerCfg, nearest
 from rslcore.env.vec_env import VecEnv
-from rslcore.tasks import half_cheetah
+from rslcore.tasks import half_cheetah, quadruped_flat
+from rslcore.tasks.quadruped_flat import training as quadruped_training
 
 Policy = Callable[[TensorDict], torch.Tensor]
 """Observations of N environments to actions [N, A]; a model from ``runner.get_inference_policy()`` is one."""
@@ -40,6 +41,14 @@ class TaskSpec:
 _TASKS = {
     spec.name: spec
     for spec in (
+        TaskSpec(
+            name="quadruped-flat",
+            description="four-legged robot follows velocity commands (vx, vy, yaw rate) on flat ground",
+            make_env=quadruped_flat.QuadrupedFlatEnv,
+            cfg=quadruped_flat.training_cfg,
+            num_envs=quadruped_training.NUM_ENVS,
+            evaluate=quadruped_flat.evaluate,
+        ),
         TaskSpec(
             name="half-cheetah",
             description="Gymnasium's HalfCheetah-v5: run forward (needs Gymnasium for the model file)",

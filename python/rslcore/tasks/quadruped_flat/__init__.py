@@ -1,0 +1,9 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Task quadruped-flat: a four-legged robot follows velocity commands on flat ground."""
+
+from rslcore.tasks.quadruped_flat.env import QuadrupedFlatCfg, QuadrupedFlatEnv, RewardWeights
+from rslcore.tasks.quadruped_flat.evaluate import evaluate
+from rslcore.tasks.quadruped_flat.training import training_cfg
+
+__all__ = ["QuadrupedFlatCfg", "QuadrupedFlatEnv", "RewardWeights", "evaluate", "training_cfg"]
