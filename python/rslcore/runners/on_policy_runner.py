@@ -1,0 +1,313 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The training loop of on-policy algorithms."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rslcore import checkpoint
+from rslcore.logging import Logger
+from rslcore.runners.distributed import join_processes
+from rslcore.runners.resume_state import ResumeState
+from rslcore.runners.step_checks import StepChecks
+from rslcore.utils import resolve_callable
+
+
+class OnPolicyRunner:
+    """Runs rollouts and updates, logs them and saves checkpoints; names and behaviour as rsl_rl 5.5.1.
+
+    Differences, all on the side of the user:
+
+    * A checkpoint is written when ``learn`` starts, and every file is complete at every moment: a process may be killed
+      at any time. Ctrl-C saves before it ends the run.
+    * Checkpoints hold random state, statistics and, where the environment offers ``state_dict()``, its state, under the
+      key "rslcore_state" that rsl_rl ignores. On the CPU a resumed run then continues bit for bit.
+    * An iteration that is done is not repeated: ``learn`` after ``load`` (or after ``learn``) starts with the number
+      behind the last finished one, where rsl_rl uses that number twice. ``current_learning_iteration`` is the number of
+      the last finished iteration, as there; setting it makes the next ``learn`` start with that number.
+    * ``load`` refuses what does not fit before it changes anything, and reads with ``weights_only=True``.
+    * Environments may lack ``cfg`` and ``episode_length_buf``; several processes also train on the CPU.
+    """
+
+    alg: Any
+    """The algorithm."""
+
+    current_learning_iteration: int
+    """Number of the last finished iteration; 0 before the first."""
+
+    def __init__(
+        self,
+        env: Any,  # noqa: ANN401
+        train_cfg: dict[str, Any],
+        log_dir: str | Path | None = None,
+        device: torch.device | str = "cpu",
+        *,
+        console: str = "auto",
+    ) -> None:
+        """Build the algorithm and the logger.
+
+        Args:
+            env: Environment with the interface of :class:`rslcore.env.VecEnv`.
+            train_cfg: Configuration as rsl_rl 5.5.1 takes it; the keys ``multi_gpu`` and ``obs_groups`` are written.
+            log_dir: Run folder; None writes no files.
+            device: Device of the algorithm.
+            console: Style of the console, see :class:`~rslcore.logging.Logger`.
+
+        Raises:
+            ValueError: The configuration does not fit the environment, or is wrong in itself.
+        """
+        self.env = env
+        self.cfg = train_cfg
+        self.device = device
+        ranks = join_processes(device)
+        self.gpu_world_size = ranks.world_size
+        self.gpu_global_rank = ranks.global_rank
+        self.gpu_local_rank = ranks.local_rank
+        self.is_distributed = ranks.world_size > 1
+        self.cfg["multi_gpu"] = (
+            {"global_rank": ranks.global_rank, "local_rank": ranks.local_rank, "world_size": ranks.world_size}
+            if self.is_distributed
+            else None
+        )
+        self.logger = Logger(
+            log_dir=log_dir,
+            cfg=self.cfg,
+            env_cfg=getattr(env, "cfg", {}),
+            num_envs=env.num_envs,
+            is_distributed=self.is_distributed,
+            gpu_world_size=self.gpu_world_size,
+            gpu_global_rank=self.gpu_global_rank,
+            device=device,
+            console=console,
+        )
+        algorithm_class: Any = resolve_callable(self.cfg["algorithm"]["class_name"])
+        with self.logger.console.quiet():
+            self.alg = algorithm_class.construct_algorithm(env.get_observations(), env, self.cfg, device)
+        self.current_learning_iteration = 0
+        self._last_finished: int | None = None
+        self._resume: ResumeState | None = None
+        self._loaded_from: Path | None = None
+
+    def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
+        """Train for a number of iterations.
+
+        Args:
+            num_learning_iterations: Iterations to run, beyond those already finished.
+            init_at_random_ep_len: Start the environments at random points of their first episode, where they have
+                ``episode_length_buf`` and were not restored from a checkpoint.
+
+        Raises:
+            ValueError: The environment returned NaN or wrong shapes.
+            KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
+        """
+        with torch.inference_mode():
+            env_restored = self._resume is not None and self._resume.restore_env(self.env, self.logger)
+            if init_at_random_ep_len and not env_restored:
+                self._randomize_episode_lengths()
+            obs = self.env.get_observations().to(self.device)
+        self.alg.train_mode()
+        if self.is_distributed:
+            self.logger.console.message(f"Synchronizing parameters for rank {self.gpu_global_rank}...")
+            self.alg.broadcast_parameters()
+        self.logger.init_logging_writer()
+        if self._resume is not None:
+            self._resume.restore_random(self.device, self.gpu_global_rank)
+            self._resume = None
+
+        start_it = self.current_learning_iteration
+        if self._last_finished == start_it:
+            start_it += 1
+        total_it = start_it + num_learning_iterations
+        self._announce(start_it, total_it)
+        saved_iteration = self._save_at_start()
+        self.logger.console.start(start_it, total_it)
+        try:
+            for it in range(start_it, total_it):
+                obs = self._iterate(obs, it, start_it, total_it)
+                if self.logger.writer is not None and it % self.cfg["save_interval"] == 0:
+                    self.save(self._model_path())
+                    saved_iteration = it
+            if self.logger.writer is not None and saved_iteration != self.current_learning_iteration:
+                self.save(self._model_path())
+        except KeyboardInterrupt:
+            self._save_after_interrupt()
+            self.logger.stop_logging_writer()
+            raise
+        except BaseException:
+            self.logger.flush()
+            raise
+        self.logger.stop_logging_writer()
+
+    def save(self, path: str | os.PathLike[str], infos: dict[str, Any] | None = None) -> None:
+        """Write a checkpoint that rsl_rl 5.5.1 and this class load, replacing ``path`` in one step.
+
+        Args:
+            path: The file.
+            infos: Returned by :meth:`load`. Values other than tensors and plain ones make the file load with
+                ``weights_only=False`` only.
+        """
+        content = self.alg.save()
+        content["iter"] = self.current_learning_iteration
+        content["infos"] = infos
+        content["rslcore_state"] = ResumeState.capture(
+            self.env, self.logger, self.device, finished=self._last_finished == self.current_learning_iteration
+        )
+        unsafe = checkpoint.first_not_plain(infos, "infos")
+        if unsafe is not None:
+            warnings.warn(
+                f"OnPolicyRunner.save: {unsafe} is neither a tensor nor a plain value; '{path}' will load with "
+                "`weights_only=False` only",
+                stacklevel=2,
+            )
+        checkpoint.write(content, path)
+        self.logger.save_model(str(path), self.current_learning_iteration)
+
+    def load(
+        self,
+        path: str | os.PathLike[str],
+        load_cfg: dict[str, bool] | None = None,
+        strict: bool = True,
+        map_location: torch.device | str | None = None,
+        *,
+        weights_only: bool = True,
+    ) -> Any:  # noqa: ANN401
+        """Load a checkpoint of this class or of rsl_rl 4 and 5.
+
+        Models, optimizer and counters are set at once. Random state and the state of the environment follow when
+        ``learn`` starts, so that loading a policy to play it touches neither.
+
+        Args:
+            path: The file.
+            load_cfg: Which of "actor", "critic", "optimizer", "iteration", "rnd" to load; None means all. Random
+                state, totals and environment go with "iteration".
+            strict: Refuse missing and surplus entries.
+            map_location: Device to read the tensors to, from where they are copied to their place; None means the CPU.
+            weights_only: Refuse files with other objects than tensors and plain values; such files can run any code
+                while they are read.
+
+        Returns:
+            The ``infos`` the checkpoint was saved with.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is damaged, or does not fit the models; nothing has been changed.
+        """
+        content = checkpoint.read(path, map_location or "cpu", weights_only=weights_only)
+        checkpoint.check_compatible(
+            self.alg.save(),
+            content,
+            optimizer=getattr(self.alg, "optimizer", None),
+            load_cfg=load_cfg,
+            strict=strict,
+        )
+        load_iteration = load_cfg is None or bool(load_cfg.get("iteration"))
+        if load_iteration and not isinstance(content.get("iter"), int):
+            raise checkpoint.CheckpointError(
+                f"checkpoint: 'iter' must be an int, got {type(content.get('iter')).__name__}"
+            )
+        if self.alg.load(content, load_cfg, strict):
+            self.current_learning_iteration = content["iter"]
+            # Files of rsl_rl have no such state; they are written after an iteration.
+            state = content.get("rslcore_state")
+            self._last_finished = content["iter"] if state is None or state["finished"] else None
+            self._resume = None if state is None else ResumeState(state)
+            if state is not None:
+                self.logger.load_state_dict(state["logger"])
+            self._loaded_from = Path(path).resolve()
+        return content.get("infos")
+
+    def get_inference_policy(self, device: torch.device | str | None = None) -> Any:  # noqa: ANN401
+        """Return the policy in evaluation mode, moved to ``device`` if one is given."""
+        self.alg.eval_mode()
+        return self.alg.get_policy().to(device)
+
+    def add_git_repo_to_log(self, repo_file_path: str) -> None:
+        """Have commit and uncommitted changes of the repository around a file stored in the run folder."""
+        self.logger.git_status_repos.append(repo_file_path)
+
+    def _iterate(self, obs: Any, it: int, start_it: int, total_it: int) -> Any:  # noqa: ANN401
+        """Run one rollout and update, and log them; returns the observations to go on from."""
+        start = time.perf_counter()
+        checks = StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True))
+        use_rnd = bool(self.cfg["algorithm"].get("rnd_cfg"))
+        with torch.inference_mode():
+            for step in range(self.cfg["num_steps_per_env"]):
+                actions = self.alg.act(obs)
+                obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
+                checks.check(obs, rewards, dones, it, step)
+                obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
+                self.alg.process_env_step(obs, rewards, dones, extras)
+                intrinsic_rewards = self.alg.intrinsic_rewards if use_rnd else None
+                self.logger.process_env_step(rewards, dones, extras, intrinsic_rewards)
+            checks.raise_if_nan(it)
+            collected = time.perf_counter()
+            self.alg.compute_returns(obs)
+        losses = self.alg.update()
+        learned = time.perf_counter()
+        self.current_learning_iteration = self._last_finished = it
+        self.logger.log(
+            it=it,
+            start_it=start_it,
+            total_it=total_it,
+            collect_time=collected - start,
+            learn_time=learned - collected,
+            loss_dict=losses,
+            learning_rate=self.alg.learning_rate,
+            action_std=self.alg.get_policy().output_std,
+            rnd_weight=self.alg.rnd.weight if use_rnd else None,
+        )
+        return obs
+
+    def _randomize_episode_lengths(self) -> None:
+        lengths = getattr(self.env, "episode_length_buf", None)
+        limit = getattr(self.env, "max_episode_length", None)
+        if lengths is None or limit is None:
+            warnings.warn(
+                "OnPolicyRunner.learn: `init_at_random_ep_len` is ignored, the environment has no `episode_length_buf` "
+                "or no `max_episode_length`",
+                stacklevel=3,
+            )
+        elif isinstance(limit, torch.Tensor) and limit.numel() > 1:
+            fraction = torch.rand(lengths.shape, device=lengths.device)
+            self.env.episode_length_buf = (fraction * limit.to(lengths.device)).to(lengths.dtype)
+        else:
+            self.env.episode_length_buf = torch.randint_like(lengths, high=int(limit))
+
+    def _announce(self, start_it: int, total_it: int) -> None:
+        engine = getattr(self.alg, "engine", None)
+        if engine is not None:
+            name = getattr(engine, "name", type(engine).__name__)
+            self.logger.console.message(f"Engine: {name} ({getattr(self.alg, 'engine_reason', 'no reason given')})")
+        if start_it > 0:
+            self.logger.console.message(f"Continuing with iteration {start_it}, up to {total_it}")
+
+    def _save_at_start(self) -> int | None:
+        """Save before the first iteration, so that a run killed in it leaves a checkpoint; returns its iteration."""
+        if self.logger.writer is None:
+            return None
+        checkpoint.clean_leftovers(str(self.logger.log_dir))
+        path = Path(self._model_path())
+        if not (path.exists() and path.resolve() == self._loaded_from):
+            self.save(str(path))
+        return self.current_learning_iteration
+
+    def _save_after_interrupt(self) -> None:
+        """Save where Ctrl-C stopped the run, and drop the unfinished rollout so that ``learn`` can be called again."""
+        for part in ("storage", "transition"):
+            if hasattr(self.alg, part):
+                getattr(self.alg, part).clear()
+        if self.logger.writer is not None:
+            path = self._model_path()
+            self.save(path)
+            self.logger.console.close()
+            self.logger.console.message(f"Interrupted: checkpoint saved in {path}")
+
+    def _model_path(self) -> str:
+        return os.path.join(str(self.logger.log_dir), f"model_{self.current_learning_iteration}.pt")

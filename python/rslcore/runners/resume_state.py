@@ -1,0 +1,77 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a checkpoint holds beyond rsl_rl's, so that a resumed run continues exactly."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+from rslcore import checkpoint
+from rslcore.logging import Logger
+
+
+class ResumeState:
+    """State of environment, random generators and statistics, kept from ``load`` until ``learn`` starts.
+
+    Content, all tensors and plain values: ``finished`` (whether iteration "iter" is done), ``logger``, ``random``,
+    ``env`` (None where the environment cannot save its state) and ``num_envs``.
+    """
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        """Keep the content of a checkpoint's "rslcore_state"."""
+        self._state = state
+
+    @staticmethod
+    def capture(env: Any, logger: Logger, device: torch.device | str, *, finished: bool) -> dict[str, Any]:  # noqa: ANN401
+        """Return the content of "rslcore_state" now.
+
+        An environment state that is not made of tensors and plain values is left out, with a warning.
+        """
+        env_state = None
+        if _saves_state(env):
+            env_state = env.state_dict()
+            unsafe = checkpoint.first_not_plain(env_state, "env.state_dict()")
+            if unsafe is not None:
+                env_state = None
+                warnings.warn(
+                    f"OnPolicyRunner.save: the state of the environment is left out, a resumed run starts new "
+                    f"episodes: {unsafe} is neither a tensor nor a plain value",
+                    stacklevel=3,
+                )
+        return {
+            "finished": finished,
+            "logger": logger.state_dict(),
+            "random": checkpoint.random_state(device),
+            "env": env_state,
+            "num_envs": env.num_envs,
+        }
+
+    def restore_env(self, env: Any, logger: Logger) -> bool:  # noqa: ANN401
+        """Continue the running episodes; returns False, and says why, where new ones have to begin."""
+        state = self._state["env"]
+        if state is None or not _saves_state(env):
+            reason = "the checkpoint has no state of it" if _saves_state(env) else "it cannot save its state"
+        elif self._state["num_envs"] != env.num_envs:
+            reason = f"the checkpoint is of {self._state['num_envs']} environments, this run has {env.num_envs}"
+        else:
+            try:
+                env.load_state_dict(state)
+            except (ValueError, KeyError) as error:
+                reason = f"it refuses the saved state: {error}"
+            else:
+                logger.load_running(self._state["logger"])
+                return True
+        logger.console.message(f"The environment starts new episodes: {reason}")
+        return False
+
+    def restore_random(self, device: torch.device | str, global_rank: int) -> None:
+        """Continue the random generators; only rank 0 has saved them, the others keep the seeds they were given."""
+        if global_rank == 0:
+            checkpoint.restore_random_state(self._state["random"], device)
+
+
+def _saves_state(env: Any) -> bool:  # noqa: ANN401
+    return callable(getattr(env, "state_dict", None)) and callable(getattr(env, "load_state_dict", None))

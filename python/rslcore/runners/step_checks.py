@@ -1,0 +1,84 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks of what an environment returns from ``step``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+
+_MAX_NAMED = 8
+
+
+class StepChecks:
+    """Shapes of every step, and NaN with the name of the group, the environments and the step.
+
+    Tensors on the CPU are checked at once. For tensors elsewhere only the first bad step of each environment is noted,
+    on the device; :meth:`raise_if_nan` reads that once per rollout, before anything is learned from it.
+    """
+
+    def __init__(self, num_envs: int, check_for_nan: bool) -> None:
+        """Prepare for rollouts of ``num_envs`` environments; shapes are checked with or without ``check_for_nan``."""
+        self._num_envs = num_envs
+        self._check_for_nan = check_for_nan
+        self._first_bad: dict[str, torch.Tensor] = {}  # name -> int32 [N], step + 1, 0 where none
+
+    def check(
+        self, obs: Mapping[str, torch.Tensor], rewards: torch.Tensor, dones: torch.Tensor, iteration: int, step: int
+    ) -> None:
+        """Check one step.
+
+        Raises:
+            ValueError: ``rewards`` or ``dones`` is not [N], or something on the CPU is NaN.
+        """
+        for name, tensor in (("rewards", rewards), ("dones", dones)):
+            if tuple(tensor.shape) != (self._num_envs,):
+                raise ValueError(f"env.step: `{name}` must be [{self._num_envs}], got {list(tensor.shape)}")
+        if not self._check_for_nan:
+            return
+        named = [(f"observation group '{key}'", obs[key]) for key in obs.keys()]  # noqa: SIM118 (TensorDict)
+        for name, tensor in [*named, ("rewards", rewards), ("dones", dones)]:
+            if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+                continue
+            if tensor.device.type == "cpu":
+                # One sum is the cheapest test; only where it is not finite (NaN, infinity) are the elements looked at.
+                if not math.isfinite(tensor.sum()) and bool((bad := _bad_rows(tensor)).any()):
+                    raise ValueError(_message(name, bad.nonzero().flatten().tolist(), iteration, step))
+            else:
+                first = self._first_bad.get(name)
+                if first is None:
+                    first = torch.zeros(self._num_envs, dtype=torch.int32, device=tensor.device)
+                    self._first_bad[name] = first
+                first.masked_fill_(_bad_rows(tensor) & (first == 0), step + 1)
+
+    def raise_if_nan(self, iteration: int) -> None:
+        """Read what was noted on other devices than the CPU in this rollout.
+
+        Raises:
+            ValueError: Something was NaN; the message names the earliest.
+        """
+        if not self._first_bad:
+            return
+        earliest: tuple[int, str, list[int]] | None = None
+        for name, steps in zip(self._first_bad, torch.stack(list(self._first_bad.values())).tolist(), strict=True):
+            step = min((s for s in steps if s > 0), default=0)
+            if step and (earliest is None or step < earliest[0]):
+                earliest = (step, name, [index for index, s in enumerate(steps) if s == step])
+        if earliest is not None:
+            raise ValueError(_message(earliest[1], earliest[2], iteration, earliest[0] - 1))
+
+
+def _bad_rows(tensor: torch.Tensor) -> torch.Tensor:
+    """Return where an environment has a NaN. bool [N]."""
+    return torch.isnan(tensor).reshape(tensor.shape[0], -1).any(dim=1)
+
+
+def _message(name: str, environments: list[int], iteration: int, step: int) -> str:
+    more = f" and {len(environments) - _MAX_NAMED} more" if len(environments) > _MAX_NAMED else ""
+    listed = ", ".join(map(str, environments[:_MAX_NAMED]))
+    return (
+        f"env.step: {name} must not contain NaN, got NaN in environment(s) {listed}{more} at step {step} of iteration "
+        f"{iteration}. The cause is in the environment's step or reset, or in actions too large for its simulation"
+    )

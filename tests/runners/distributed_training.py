@@ -1,0 +1,38 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Program of the distributed test: forks into two processes that train together on the CPU.
+
+Usage: distributed_training.py FOLDER PORT. Rank r logs into FOLDER/r and writes a digest of its parameters to
+FOLDER/r.txt.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import torch
+from pendulum import SavingPendulumVecEnv, make_cfg
+
+from rslcore.runners import OnPolicyRunner
+
+
+def train(folder: Path, rank: int) -> None:
+    """Train two iterations as one of two ranks, whose weights and environments start differently."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    torch.manual_seed(rank)
+    runner = OnPolicyRunner(SavingPendulumVecEnv(seed=rank), make_cfg(), folder / str(rank), "cpu", console="none")
+    runner.learn(2)
+    tensors = [*runner.alg.actor.state_dict().values(), *runner.alg.critic.state_dict().values()]
+    (folder / f"{rank}.txt").write_text(" ".join(tensor.double().sum().item().hex() for tensor in tensors))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    os.environ |= {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[2]}
+    other = os.fork()
+    train(Path(sys.argv[1]), 0 if other else 1)
+    if other:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]))
