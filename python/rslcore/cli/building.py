@@ -1,0 +1,83 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Building tasks, environments and runners from names and settings, with errors for the user."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rslcore.cli.errors import CliError
+from rslcore.config import OnPolicyRunnerCfg, nearest
+
+if TYPE_CHECKING:
+    from rslcore.env import VecEnv
+    from rslcore.runners import OnPolicyRunner
+    from rslcore.tasks import TaskSpec
+
+
+@contextlib.contextmanager
+def user_errors(prefix: str) -> Iterator[None]:
+    """Turn the errors that bad settings and missing packages raise into errors of one line."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, ImportError, FileNotFoundError, NotImplementedError) as error:
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        raise CliError(f"{prefix}: {text}") from error
+
+
+def find_task(name: str, command: str) -> TaskSpec:
+    """Return a task by name.
+
+    Raises:
+        CliError: There is no such task.
+    """
+    from rslcore import tasks
+
+    if name not in tasks.names():
+        raise CliError(f"{command}: unknown task '{name}'; {nearest(name, tasks.names())}")
+    return tasks.get(name)
+
+
+def choose_device(name: str, command: str) -> str:
+    """Return a device that torch can use: "auto" is the first GPU where there is one, else the CPU.
+
+    Raises:
+        CliError: The name is no device, or torch cannot use it here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CliError(f"{command}: cannot use --device {name} ({reason}); 'rslcore doctor' tells more") from error
+    return name
+
+
+def make_env(spec: TaskSpec, num_envs: int, seed: int, device: str, command: str) -> VecEnv:
+    """Create the environments of a task."""
+    if num_envs < 1:
+        raise CliError(f"{command}: --num-envs must be at least 1, got {num_envs}")
+    with user_errors(command):
+        return spec.make_env(num_envs, seed=seed, device=device)
+
+
+def make_cfg(values: dict[str, Any], spec: TaskSpec, source: Path, command: str) -> OnPolicyRunnerCfg:
+    """Build the training configuration kept in a run folder."""
+    with user_errors(f"{command}: {source}"):
+        return type(spec.cfg()).from_dict(values)
+
+
+def make_runner(
+    env: VecEnv, cfg: OnPolicyRunnerCfg, log_dir: Path | None, device: str, console: str, command: str
+) -> OnPolicyRunner:
+    """Build the runner that a configuration asks for."""
+    from rslcore.runners import OnPolicyRunner
+
+    with user_errors(command):
+        return OnPolicyRunner(env, cfg.to_dict(), log_dir, device, console=console)

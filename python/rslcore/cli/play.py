@@ -1,0 +1,137 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""``rslcore play``: how good is a trained policy, and what does it look like."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+from rich.console import Console
+
+from rslcore.cli import run_folder, video
+from rslcore.cli.arguments import parse
+from rslcore.cli.building import choose_device, find_task, make_cfg, make_env, make_runner, user_errors
+from rslcore.cli.errors import CliError
+from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
+
+if TYPE_CHECKING:
+    from rslcore.env import VecEnv
+    from rslcore.tasks.registry import Policy
+
+_DESCRIPTION = (
+    """Evaluate a trained policy without exploration noise, on seeds that training has not used, and film it."""
+)
+
+
+@dataclasses.dataclass
+class PlayOptions:
+    """Options of ``rslcore play``."""
+
+    checkpoint: tyro.conf.Positional[Path]
+    """A model_*.pt file, or a run folder, whose latest one is taken."""
+    task: str | None = None
+    """Task; by default the one kept in the run folder."""
+    episodes: int = 100
+    """Episodes to evaluate; 0 for none."""
+    num_envs: int | None = None
+    """Environments; by default one per episode."""
+    seed: int | None = None
+    """Seed of the environments; by default one that training has not used."""
+    device: str = "auto"
+    """Device of the policy: cpu, cuda:0, ...; auto is a GPU where there is one."""
+    video: str = "auto"
+    """File of the video (.mp4 or .gif); auto is play.mp4 in the run folder, off is none."""
+    video_seconds: float = 10.0
+    """Length of the video."""
+    json: bool = False
+    """Print one JSON object and nothing else."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Play a checkpoint."""
+    options = parse(PlayOptions, arguments, command="play", usage="rslcore play CHECKPOINT", description=_DESCRIPTION)
+    if options.episodes < 0 or options.video_seconds <= 0:
+        raise CliError("play: --episodes must be 0 or more and --video-seconds above 0")
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        report = _play(options)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    return 0
+
+
+def _play(options: PlayOptions) -> dict[str, Any]:
+    from rslcore import checkpoint
+
+    console = Console(quiet=options.json, highlight=False, markup=False, soft_wrap=True)
+    with user_errors("play"):
+        file = checkpoint.resolve(options.checkpoint)
+    settings = run_folder.read(file.parent)
+    name = options.task or (settings.task if settings else None)
+    if name is None:
+        raise CliError(f"play: '{file.parent}' does not say which task this is; give it with --task")
+    spec = find_task(name, "play")
+    # Must happen before MuJoCo is imported, which reads it once.
+    backend = video.find_gl() if options.video != "off" else None
+    if backend is not None:
+        os.environ["MUJOCO_GL"] = backend
+    cfg = make_cfg(settings.agent, spec, file.parent / "params", "play") if settings else spec.cfg()
+    device = choose_device(options.device, "play")
+    seed = cfg.seed + UNSEEN_SEED_OFFSET if options.seed is None else options.seed
+
+    film_env = make_env(spec, 1, seed, device, "play")
+    runner = make_runner(film_env, cfg, None, device, "none", "play")
+    with user_errors(f"play: {file}"):
+        runner.load(file, load_cfg={"actor": True})
+    policy = runner.get_inference_policy(device)
+    console.print(f"Playing {file} on task {spec.name}")
+
+    figures = None
+    if options.episodes and spec.evaluate is not None:
+        figures = evaluate(
+            spec,
+            policy,
+            episodes=options.episodes,
+            seed=seed,
+            device=device,
+            command="play",
+            num_envs=options.num_envs,
+        )
+        show(console, figures)
+    film, reason = _film(options, file.parent / "play.mp4", backend, film_env, policy)
+    if reason is not None:
+        console.print(reason)
+    if film is not None:
+        console.print(f"Video: {film}")
+    return {
+        "task": spec.name,
+        "checkpoint": str(file),
+        "evaluation": figures,
+        "video": None if film is None else str(film),
+        "video_hint": reason,
+    }
+
+
+def _film(
+    options: PlayOptions, default: Path, backend: str | None, env: VecEnv, policy: Policy
+) -> tuple[Path | None, str | None]:
+    """Write the video; returns its file, and what to tell where it is not as asked for."""
+    if options.video == "off":
+        return None, None
+    if backend is None:
+        return None, f"No video: no offscreen OpenGL here; install it with: {video.GL_FIX}"
+    wanted = default if options.video == "auto" else Path(options.video)
+    try:
+        file = video.record(env, policy, wanted, options.video_seconds)
+    except OSError as error:
+        raise CliError(f"play: cannot write the video '{wanted}' ({error})") from error
+    if file.suffix != wanted.suffix:
+        return file, f"The video is a GIF; for MP4: {video.FFMPEG_FIX}"
+    return file, None

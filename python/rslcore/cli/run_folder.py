@@ -1,0 +1,131 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The folder of a training run: its place, and the settings kept in ``params/``.
+
+``params/agent.yaml`` holds the training configuration, ``params/env.yaml`` that of the environment, ``params/run.yaml``
+the task, the number of environments and, for every time the run was started or resumed, the command and the versions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import importlib.util
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rslcore.cli.errors import CliError
+
+PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium")
+"""Packages whose versions are kept with a run."""
+
+
+@dataclasses.dataclass
+class RunSettings:
+    """What a run folder says about its run."""
+
+    task: str
+    """Name of the task."""
+    num_envs: int
+    """Number of environments."""
+    agent: dict[str, Any]
+    """Training configuration as a dictionary."""
+
+
+def create(root: Path, experiment: str, run_name: str) -> Path:
+    """Create the folder ``<root>/<experiment>/<date-time>[_<run name>]`` and return it.
+
+    Raises:
+        CliError: The folder cannot be created.
+    """
+    stem = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}" + (f"_{run_name}" if run_name else "")
+    for attempt in range(1, 100):
+        folder = root / experiment / (stem if attempt == 1 else f"{stem}_{attempt}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise CliError(f"train: cannot create the run folder '{folder}' ({error.strerror})") from error
+        return folder
+    raise CliError(f"train: cannot create a run folder '{stem}' in '{root / experiment}'")
+
+
+def read(folder: Path) -> RunSettings | None:
+    """Return the settings kept in a run folder, None where there are none.
+
+    Raises:
+        CliError: The files are there but not what this program writes.
+    """
+    params = folder / "params"
+    if not (params / "run.yaml").is_file():
+        return None
+    run, agent = _read_yaml(params / "run.yaml"), _read_yaml(params / "agent.yaml")
+    if not isinstance(run.get("task"), str) or not isinstance(run.get("num_envs"), int):
+        raise CliError(f"'{params / 'run.yaml'}' must have the keys 'task' and 'num_envs'")
+    return RunSettings(task=run["task"], num_envs=run["num_envs"], agent=agent)
+
+
+def write(
+    folder: Path,
+    settings: RunSettings,
+    env_cfg: object,
+    *,
+    command: str,
+    device: str,
+    threads: int,
+    resumed_from: Path | None,
+) -> None:
+    """Write the settings of a run; what earlier sessions of the run wrote about themselves is kept."""
+    from rslcore import build_info
+
+    params = folder / "params"
+    params.mkdir(parents=True, exist_ok=True)
+    sessions = _read_yaml(params / "run.yaml").get("sessions", []) if (params / "run.yaml").is_file() else []
+    session = {
+        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": command,
+        "resumed_from": None if resumed_from is None else str(resumed_from),
+        "device": device,
+        "torch_threads": threads,
+        "git_revision": build_info().get("git_revision"),
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+    run = {"task": settings.task, "num_envs": settings.num_envs, "sessions": [*sessions, session]}
+    for name, content in (("run", run), ("agent", settings.agent), ("env", env_cfg)):
+        text = yaml.safe_dump(plain(content), sort_keys=False, allow_unicode=True)
+        (params / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401
+    """Return a configuration as dictionaries, lists, strings and numbers."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "to_dict"):
+        return plain(value.to_dict())
+    return str(value)
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES if importlib.util.find_spec(name) is not None}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise CliError(f"cannot read '{path}' ({str(error).splitlines()[0]})") from error
+    if not isinstance(content, dict):
+        raise CliError(f"'{path}' must hold a mapping, got {type(content).__name__}")
+    return content

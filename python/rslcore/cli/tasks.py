@@ -1,0 +1,79 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""``rslcore tasks``: what can be trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from rslcore.cli.arguments import parse
+
+EXTRAS = {"mujoco": ("mujoco", "mjbatch"), "gymnasium": ("gymnasium",)}
+"""Extras of the package that tasks need, and the packages behind them."""
+TASK_EXTRAS = {"half-cheetah": ("mujoco", "gymnasium")}
+"""Extras of the tasks that need more than the simulator."""
+
+
+@dataclasses.dataclass
+class TasksOptions:
+    """Options of ``rslcore tasks``."""
+
+    json: bool = False
+    """Print JSON."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """List the tasks."""
+    options = parse(
+        TasksOptions,
+        arguments,
+        command="tasks",
+        usage="rslcore tasks",
+        description="List the tasks that can be trained.",
+    )
+    from rslcore import tasks
+
+    specs = [tasks.get(name) for name in tasks.names()]
+    needed = {spec.name: TASK_EXTRAS.get(spec.name, ("mujoco",)) for spec in specs}
+    missing = {name: missing_extras(extras) for name, extras in needed.items()}
+    if options.json:
+        rows = [
+            {
+                "name": spec.name,
+                "description": spec.description,
+                "num_envs": spec.num_envs,
+                "needs": list(needed[spec.name]),
+                "installed": not missing[spec.name],
+                "install": install_command(missing[spec.name]),
+            }
+            for spec in specs
+        ]
+        print(json.dumps(rows, indent=2))
+        return 0
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("Task", "Description", "Environments", "Needs"):
+        table.add_column(title, justify="right" if title == "Environments" else "left")
+    for spec in specs:
+        needs = ", ".join(package for extra in needed[spec.name] for package in EXTRAS[extra])
+        state = install_command(missing[spec.name]) or "installed"
+        table.add_row(spec.name, spec.description, str(spec.num_envs), f"{needs} ({state})")
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    console.print("\nTrain one with: rslcore train TASK")
+    return 0
+
+
+def missing_extras(extras: Sequence[str]) -> list[str]:
+    """Return the extras whose packages are not all installed."""
+    return [extra for extra in extras if any(importlib.util.find_spec(package) is None for package in EXTRAS[extra])]
+
+
+def install_command(extras: Sequence[str]) -> str | None:
+    """Return the command that installs extras, None for none."""
+    return f'pip install "rslcore[{",".join(extras)}]"' if extras else None

@@ -1,0 +1,288 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""``rslcore train``: from a task to a run folder with a trained policy."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from rslcore.cli import run_folder
+from rslcore.cli.arguments import parse
+from rslcore.cli.building import choose_device, find_task, make_cfg, make_env, make_runner, user_errors
+from rslcore.cli.errors import CliError
+from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
+from rslcore.config import OnPolicyRunnerCfg
+
+if TYPE_CHECKING:
+    from rslcore.runners import OnPolicyRunner
+    from rslcore.tasks import TaskSpec
+
+DEFAULT_TASK = "quadruped-flat"
+
+_DESCRIPTION = (
+    "Train a policy. TASK goes first and is {task} by default; 'rslcore tasks' lists them all. "
+    "The settings below are those of {task}, or of the run that --resume names."
+)
+
+
+@dataclasses.dataclass
+class TrainOptions:
+    """Options of ``rslcore train`` besides the training configuration."""
+
+    num_envs: int
+    """Environments that are simulated side by side."""
+    device: str = "auto"
+    """Device of the learning: cpu, cuda:0, ...; auto is a GPU where there is one."""
+    threads: int = 0
+    """Threads of torch on the CPU; 0 leaves the number to torch."""
+    log_dir: Path = Path("runs")
+    """Folder of all runs; this one goes to LOG_DIR/<experiment>/<date-time>."""
+    resume: Path | None = None
+    """Continue a run in place: its folder, or one of its checkpoints. --iterations is the total then."""
+    eval_episodes: int = 100
+    """Episodes of the evaluation after the training; 0 for none."""
+    video: str = "auto"
+    """auto films the trained policy where that is possible, off does not."""
+    json: bool = False
+    """Print JSON lines, one per iteration and the result last, and nothing else."""
+
+
+@dataclasses.dataclass
+class _Job:
+    """What to train, read from the command line and from the run that is resumed."""
+
+    spec: TaskSpec
+    options: TrainOptions
+    cfg: OnPolicyRunnerCfg
+    checkpoint: Path | None
+    """Where training continues; None for a new run."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Train, evaluate, and say where the results are."""
+    job = _read_job(list(arguments))
+    options = job.options
+    import torch
+
+    if options.threads > 0:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(job.cfg.seed)
+    device = choose_device(options.device, "train")
+    env = make_env(job.spec, options.num_envs, job.cfg.seed, device, "train")
+    folder = (
+        run_folder.create(options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name)
+        if job.checkpoint is None
+        else job.checkpoint.parent
+    )
+    try:
+        runner = make_runner(env, job.cfg, folder, device, "json" if options.json else "auto", "train")
+    except CliError:
+        if job.checkpoint is None:
+            folder.rmdir()
+        raise
+    if job.checkpoint is not None:
+        with user_errors(f"train: {job.checkpoint}"):
+            runner.load(job.checkpoint)
+    run_folder.write(
+        folder,
+        run_folder.RunSettings(job.spec.name, options.num_envs, job.cfg.to_dict()),
+        getattr(env, "cfg", {}),
+        command=shlex.join(["rslcore", "train", *arguments]),
+        device=device,
+        threads=torch.get_num_threads(),
+        resumed_from=job.checkpoint,
+    )
+    _learn(job, runner, folder)
+    return _finish(job, runner, folder, device)
+
+
+def _read_job(arguments: list[str]) -> _Job:
+    name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
+    resume = _last_value("--resume", arguments)
+    checkpoint, settings = (None, None) if resume is None else _read_run(Path(resume))
+    if settings is not None and name not in (None, settings.task):
+        raise CliError(f"train: '{resume}' is a run of task '{settings.task}', got task '{name}'")
+    if resume is not None and settings is None and name is None:
+        raise CliError(f"train: '{resume}' does not say which task it is of; give it: rslcore train TASK --resume ...")
+    spec = find_task(name or (settings.task if settings else DEFAULT_TASK), "train")
+    cfg, num_envs = spec.cfg(), spec.num_envs
+    if settings is not None and checkpoint is not None:
+        cfg = make_cfg(settings.agent, spec, checkpoint.parent / "params" / "agent.yaml", "train")
+        num_envs = settings.num_envs
+    options, cfg = _parse(arguments, spec.name, num_envs, cfg)
+    return _Job(spec, options, cfg, checkpoint)
+
+
+def _parse(
+    arguments: list[str], task: str, num_envs: int, cfg: OnPolicyRunnerCfg
+) -> tuple[TrainOptions, OnPolicyRunnerCfg]:
+    """Parse the options: those of the command, and one for every field of the configuration."""
+    # The same configuration, but for a second name of one option.
+    iterations = tyro.conf.arg(aliases=["--iterations"])
+    settings_type = dataclasses.make_dataclass(
+        type(cfg).__name__,
+        [("max_iterations", Annotated[int, iterations], dataclasses.field(default=cfg.max_iterations))],
+        bases=(type(cfg),),
+    )
+    all_type = dataclasses.make_dataclass(
+        "AllOptions",
+        [
+            ("command", Annotated[TrainOptions, tyro.conf.arg(name="")]),
+            ("settings", Annotated[settings_type, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff]),
+        ],
+    )
+    parsed: Any = parse(
+        all_type,
+        arguments,
+        command="train",
+        usage="rslcore train [TASK]",
+        description=_DESCRIPTION.format(task=task),
+        default=all_type(TrainOptions(num_envs), settings_type(**_fields(cfg))),
+    )
+    options, cfg = parsed.command, type(cfg)(**_fields(parsed.settings))
+    for option, value, least in (
+        ("--threads", options.threads, 0),
+        ("--eval-episodes", options.eval_episodes, 0),
+        ("--iterations", cfg.max_iterations, 0),
+        ("--num-steps-per-env", cfg.num_steps_per_env, 1),
+        ("--save-interval", cfg.save_interval, 1),
+    ):
+        if value < least:
+            raise CliError(f"train: {option} must be at least {least}, got {value}")
+    if options.video not in ("auto", "off"):
+        raise CliError(f"train: --video must be auto or off, got '{options.video}'")
+    return options, cfg
+
+
+def _fields(cfg: OnPolicyRunnerCfg) -> dict[str, Any]:
+    return {field.name: getattr(cfg, field.name) for field in dataclasses.fields(cfg)}
+
+
+def _last_value(option: str, arguments: Sequence[str]) -> str | None:
+    """Return the value of an option that is needed before all others can be parsed."""
+    value = None
+    for index, argument in enumerate(arguments):
+        if argument == option and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        elif argument.startswith(f"{option}="):
+            value = argument.partition("=")[2]
+    return value
+
+
+def _read_run(path: Path) -> tuple[Path, run_folder.RunSettings | None]:
+    """Return checkpoint and settings of the run that is to be continued."""
+    from rslcore import checkpoint
+
+    with user_errors("train"):
+        file = checkpoint.resolve(path)
+    return file, run_folder.read(file.parent)
+
+
+def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
+    """Train up to the total number of iterations."""
+    remaining = job.cfg.max_iterations - next_iteration(runner)
+    if remaining <= 0:
+        runner.logger.console.message(
+            f"Nothing to train: iteration {next_iteration(runner)} of {job.cfg.max_iterations} is reached; "
+            "--iterations sets a larger total"
+        )
+        return
+    try:
+        runner.learn(remaining, init_at_random_ep_len=job.cfg.init_at_random_ep_len)
+    except KeyboardInterrupt:
+        print(f"Interrupted. Continue with: {_command('train', '--resume', folder)}", file=sys.stderr)
+        raise
+
+
+def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int:
+    """Draw the curves, evaluate, film, and report."""
+    options = job.options
+    console = Console(quiet=options.json, highlight=False, markup=False, soft_wrap=True)
+    result: dict[str, Any] = {
+        "task": job.spec.name,
+        "run_folder": str(folder),
+        "iterations": next_iteration(runner),
+        "total_steps": runner.logger.tot_timesteps,
+        "evaluation": None,
+        "curves": None,
+        "video": None,
+        "play": _command("play", folder),
+        "hints": [],
+    }
+    with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
+        try:
+            result["curves"] = _draw_curves(folder, result["hints"])
+            if options.eval_episodes and job.spec.evaluate is not None:
+                result["evaluation"] = evaluate(
+                    job.spec,
+                    runner.get_inference_policy(device),
+                    episodes=options.eval_episodes,
+                    seed=job.cfg.seed + UNSEEN_SEED_OFFSET,
+                    device=device,
+                    command="train",
+                )
+                show(console, result["evaluation"])
+            if options.video == "auto":
+                result["video"] = _film(folder, result["hints"])
+        except KeyboardInterrupt:
+            print(f"Interrupted after the training. Evaluate with: {result['play']}", file=sys.stderr)
+            raise
+        for hint in result["hints"]:
+            console.print(hint)
+        for name, value in (("Run folder", folder), ("Curves", result["curves"]), ("Video", result["video"])):
+            if value is not None:
+                console.print(f"{name + ':':<12}{value}")
+        console.print(f"{'Play it:':<12}{result['play']}")
+    if options.json:
+        print(json.dumps({"result": result}), flush=True)
+    return 0
+
+
+def next_iteration(runner: OnPolicyRunner) -> int:
+    """Return the number of the first iteration that has not been trained: the number of those that have."""
+    current = runner.current_learning_iteration
+    return current + 1 if runner._last_finished == current else current
+
+
+def _draw_curves(folder: Path, hints: list[str]) -> str | None:
+    from rslcore.logging import plot_curves
+
+    try:
+        return str(plot_curves(folder))
+    except ImportError:
+        hints.append('No curves.png: matplotlib is not installed; pip install "rslcore[plot]"')
+    except (ValueError, FileNotFoundError) as error:  # nothing has been logged
+        hints.append(f"No curves.png: {error}")
+    return None
+
+
+def _film(folder: Path, hints: list[str]) -> str | None:
+    """Film the policy in another process: MuJoCo reads only once which OpenGL to use, and here it has been imported."""
+    process = subprocess.run(
+        [sys.executable, "-m", "rslcore", "play", str(folder), "--episodes", "0", "--device", "cpu", "--json"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if process.returncode != 0:
+        hints.append(f"No video: {(process.stderr.strip().splitlines() or ['the drawing process died'])[-1]}")
+        return None
+    report = json.loads(process.stdout)
+    if report["video_hint"] is not None:
+        hints.append(report["video_hint"])
+    return report["video"]
+
+
+def _command(*words: object) -> str:
+    return shlex.join(["rslcore", *map(str, words)])

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Filming a policy: which offscreen OpenGL works here, frames, files."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rslcore.env import VecEnv
+    from rslcore.tasks.registry import Policy
+
+BACKENDS = ("egl", "osmesa")
+"""Values of MUJOCO_GL that need no screen, the fastest first."""
+WIDTH, HEIGHT = 640, 480
+CAMERA = "track"
+"""Name of the camera of a model that follows the robot."""
+PROBE_TIMEOUT_S = 60
+
+GL_FIX = "apt-get install libosmesa6 (or, with a GPU driver, libegl1)"
+FFMPEG_FIX = 'pip install "imageio[ffmpeg]"'
+
+_PROBE = """
+import mujoco
+model = mujoco.MjModel.from_xml_string('<mujoco><worldbody><geom size="1"/></worldbody></mujoco>')
+data = mujoco.MjData(model)
+mujoco.mj_forward(model, data)
+with mujoco.Renderer(model, 16, 16) as renderer:
+    renderer.update_scene(data)
+    renderer.render()
+"""
+
+
+def find_gl() -> str | None:
+    """Return the value of MUJOCO_GL that draws here without a screen, None if there is none.
+
+    A value that the user has set is tried alone. Each is tried in a process of its own, since MuJoCo reads it only
+    once and a broken driver can end the process.
+    """
+    wanted = os.environ.get("MUJOCO_GL")
+    return next((backend for backend in ([wanted] if wanted else BACKENDS) if _draws(backend)), None)
+
+
+def has_ffmpeg() -> bool:
+    """Return whether MP4 files can be written."""
+    if importlib.util.find_spec("imageio") is None or importlib.util.find_spec("imageio_ffmpeg") is None:
+        return False
+    import imageio_ffmpeg
+
+    try:
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        return False
+    return True
+
+
+def record(env: VecEnv, policy: Policy, file: Path, seconds: float) -> Path:
+    """Film the first environment in real time.
+
+    Args:
+        env: An environment with ``render``, in a process whose MUJOCO_GL draws.
+        policy: Observations to actions.
+        file: The video; with ending .gif, or where MP4 files cannot be written, a GIF.
+        seconds: Length of the video.
+
+    Returns:
+        The file written.
+    """
+    import torch
+
+    camera = CAMERA if CAMERA in _camera_names(env) else -1
+    step_dt = env.step_dt or 0.02
+    frames = []
+    with torch.inference_mode():
+        observations = env.get_observations()
+        for _ in range(max(round(seconds / step_dt), 1)):
+            frames.append(env.render(0, width=WIDTH, height=HEIGHT, camera=camera))  # type: ignore[attr-defined]
+            observations = env.step(policy(observations))[0]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".gif" or not has_ffmpeg():
+        return _write_gif(frames, file.with_suffix(".gif"), step_dt)
+    return _write_mp4(frames, file, step_dt)
+
+
+def _draws(backend: str) -> bool:
+    try:
+        result = subprocess.run(
+            [sys.executable, "-c", _PROBE],
+            env={**os.environ, "MUJOCO_GL": backend},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=PROBE_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return result.returncode == 0
+
+
+def _camera_names(env: VecEnv) -> list[str]:
+    model: Any = getattr(env, "model", None)
+    return [] if model is None else [model.camera(index).name for index in range(model.ncam)]
+
+
+def _write_mp4(frames: list[np.ndarray], file: Path, step_dt: float) -> Path:
+    import imageio
+
+    imageio.mimwrite(file, frames, format="FFMPEG", fps=1.0 / step_dt, codec="libx264", quality=7)
+    return file
+
+
+def _write_gif(frames: list[np.ndarray], file: Path, step_dt: float) -> Path:
+    from PIL import Image
+
+    stride = max(round(0.04 / step_dt), 1)  # viewers do not show more than 25 to 50 images per second
+    images = [Image.fromarray(frame).quantize(64) for frame in frames[::stride]]
+    images[0].save(
+        file, save_all=True, append_images=images[1:], duration=round(1000 * stride * step_dt), loop=0, optimize=False
+    )
+    return file
