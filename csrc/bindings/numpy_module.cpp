@@ -8,6 +8,7 @@ namespace rslcore {
 
 void bind_gae(py::module_& m);
 void bind_normalization(py::module_& m);
+void bind_shuffle(py::module_& m);
 
 }  // namespace rslcore
 
@@ -16,4 +17,5 @@ PYBIND11_MODULE(_numpy, m) {
     m.def("simd_level", [] { return rslcore::simd_level_name(rslcore::simd_level()); });
     rslcore::bind_gae(m);
     rslcore::bind_normalization(m);
+    rslcore::bind_shuffle(m);
 }

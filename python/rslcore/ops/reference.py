@@ -15,10 +15,10 @@ ADVANTAGE_EPS = 1e-8
 """Added to the standard deviation of the advantages, as rsl_rl does."""
 
 FEISTEL_ROUNDS = 8
-"""Rounds of the permutation network, a multiple of four."""
+"""Rounds of the permutation network, a multiple of four: with 6, fixed points and pairs are visibly not uniform."""
 
-FEISTEL_MIN_BITS = 4
-"""Smallest domain of the permutation network: below it the network has too few different permutations."""
+FEISTEL_MIN_BITS = 6
+"""Smallest domain of the permutation network: with fewer bits the permutations of few elements are not uniform."""
 
 PERMUTATION_STREAM = 1
 """Philox stream of `permutation`; each use of random numbers has its own."""
@@ -133,15 +133,17 @@ def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
     """Write a pseudo-random permutation of 0..n-1 into `out` [n]: a keyed bijection, cycle walked.
 
     The bijection is an alternating Feistel network (Luby and Rackoff 1988) on the smallest power of two that holds n,
-    split into a high and a low half; its round keys come from Philox under (seed, offset). An image outside 0..n-1 goes
-    through the network again until it falls inside (Black and Rogaway 2002, cycle walking), which keeps it a bijection.
+    split into a high and a low half; its round keys come from Philox under (seed, offset). A Feistel network is an even
+    permutation, so a random bit decides whether the images 0 and 1 are exchanged. An image outside 0..n-1 goes through
+    the network again until it falls inside (Black and Rogaway 2002, cycle walking), which keeps it a bijection.
     """
     if n == 0:
         return
     bits = max((n - 1).bit_length(), FEISTEL_MIN_BITS)
     low_bits = bits // 2
     low_mask, high_mask = (1 << low_bits) - 1, (1 << (bits - low_bits)) - 1
-    keys = [key for block in range(FEISTEL_ROUNDS // 4) for key in _round_keys(block, seed, offset)]
+    words = [word for block in range(FEISTEL_ROUNDS // 4 + 1) for word in _random_words(block, seed, offset)]
+    keys, swap = words[:FEISTEL_ROUNDS], words[FEISTEL_ROUNDS] & 1
     image = torch.arange(n, dtype=torch.int64, device=out.device)
     outside = torch.ones_like(image, dtype=torch.bool)
     while bool(outside.any()):
@@ -151,12 +153,14 @@ def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
                 high = high ^ (_mix(low, key) & high_mask)
             else:
                 low = low ^ (_mix(high, key) & low_mask)
-        image = torch.where(outside, (high << low_bits) | low, image)
+        passed = (high << low_bits) | low
+        passed = torch.where(passed <= 1, passed ^ swap, passed)
+        image = torch.where(outside, passed, image)
         outside = image >= n
     out.copy_(image)
 
 
-def _round_keys(block: int, seed: int, offset: int) -> tuple[int, int, int, int]:
+def _random_words(block: int, seed: int, offset: int) -> tuple[int, int, int, int]:
     counter = (block, PERMUTATION_STREAM, offset & _MASK32, (offset >> 32) & _MASK32)
     return philox(counter, (seed & _MASK32, (seed >> 32) & _MASK32))
 
