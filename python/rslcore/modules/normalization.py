@@ -141,10 +141,7 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
 
 
 class _FixedNormalization(nn.Module):
-    """(x - mean) / scale with constants."""
-
-    mean: torch.Tensor
-    scale: torch.Tensor
+    """(x - mean) / scale with constants. TorchScript reads class annotations, and cannot read postponed ones."""
 
     def __init__(self, mean: torch.Tensor, scale: torch.Tensor) -> None:
         super().__init__()
@@ -152,4 +149,4 @@ class _FixedNormalization(nn.Module):
         self.register_buffer("scale", scale.clone())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - self.mean) / self.scale
+        return (x - self.mean) / self.scale  # type: ignore[operator]
