@@ -125,7 +125,12 @@ def test_read_refuses_damage_and_foreign_objects(tmp_path: Path) -> None:
 
 def test_first_not_plain_agrees_with_torch(tmp_path: Path) -> None:
     """What is called plain loads with weights_only=True, what is not is named by its place."""
-    plain = {"a": [1, 2.0, None, True, "s", b"b"], 3: (torch.zeros(2), torch.float32), "s": {1, 2}, "size": torch.Size([1])}
+    plain = {
+        "a": [1, 2.0, None, True, "s", b"b"],
+        3: (torch.zeros(2), torch.float32),
+        "s": {1, 2},
+        "size": torch.Size([1]),
+    }
     assert checkpoint.first_not_plain(plain, "infos") is None
     torch.save(plain, tmp_path / "plain.pt")
     torch.load(tmp_path / "plain.pt", weights_only=True)

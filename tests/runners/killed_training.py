@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import torch
-import torch.utils.tensorboard  # noqa: F401
+import torch.utils.tensorboard
 from pendulum import SavingPendulumVecEnv, make_cfg
 
 from rslcore import checkpoint

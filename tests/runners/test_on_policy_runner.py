@@ -18,6 +18,7 @@ from rslcore.runners.step_checks import StepChecks
 
 
 def train(env: Any, iterations: int = 2, log_dir: Path | None = None, **cfg: Any) -> OnPolicyRunner:
+    """Train a new runner, always from the same seed."""
     torch.manual_seed(1)
     runner = OnPolicyRunner(env, make_cfg(**cfg), log_dir, "cpu", console="none")
     runner.learn(iterations)
@@ -25,6 +26,7 @@ def train(env: Any, iterations: int = 2, log_dir: Path | None = None, **cfg: Any
 
 
 def parameters(runner: OnPolicyRunner) -> torch.Tensor:
+    """Return all parameters as one vector."""
     return torch.nn.utils.parameters_to_vector([*runner.alg.actor.parameters(), *runner.alg.critic.parameters()])
 
 
@@ -39,13 +41,19 @@ class Wrapped:
         return getattr(self.env, name)
 
     def step(self, actions: torch.Tensor) -> Any:
+        """Step, and change the result."""
         return self.change(*self.env.step(actions))
 
 
 def test_surface_of_rsl_rl() -> None:
     """The attributes and methods that programs for rsl_rl 5.5.1 use are there, with its values of a single process."""
     runner = OnPolicyRunner(PendulumVecEnv(), make_cfg(), None, torch.device("cpu"))
-    assert (runner.is_distributed, runner.gpu_world_size, runner.gpu_global_rank, runner.gpu_local_rank) == (False, 1, 0, 0)
+    assert (runner.is_distributed, runner.gpu_world_size, runner.gpu_global_rank, runner.gpu_local_rank) == (
+        False,
+        1,
+        0,
+        0,
+    )
     assert runner.cfg["multi_gpu"] is None
     assert runner.current_learning_iteration == 0
     runner.add_git_repo_to_log("/somewhere/file.py")
@@ -77,7 +85,7 @@ def test_step_is_looked_up_and_called_once_per_transition() -> None:
 
 
 def test_dones_of_every_dtype_mean_the_same() -> None:
-    """bool, uint8, int32, int64 and float dones, and time_outs, train the same parameters and count the same episodes."""
+    """Dones and time_outs of any dtype train the same parameters and count the same episodes."""
     results = []
     for dtype in (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32):
 
@@ -123,7 +131,7 @@ def test_missing_cfg_and_episode_lengths_are_tolerated(tmp_path: Path) -> None:
 
 
 def test_random_episode_lengths() -> None:
-    """init_at_random_ep_len spreads the lengths over [0, max), also where every environment has its own maximum."""
+    """Random episode starts spread over [0, max), also where every environment has its own maximum."""
     for limit in (40, torch.full((16,), 40)):
         env = PendulumVecEnv()
         env.max_episode_length = limit  # type: ignore[assignment]
@@ -153,7 +161,9 @@ def test_nan_is_named_before_anything_is_learned() -> None:
         runner = OnPolicyRunner(Wrapped(Broken(where)), make_cfg(), None, "cpu")
         runner.learn(1)
         learned = parameters(runner).clone()
-        with pytest.raises(ValueError, match=rf"{name} must not contain NaN.*environment\(s\) 5, 11 at step 2 of iteration 1"):
+        with pytest.raises(
+            ValueError, match=rf"{name} must not contain NaN.*environment\(s\) 5, 11 at step 2 of iteration 1"
+        ):
             runner.learn(1)
         assert torch.equal(parameters(runner), learned)
     train(Wrapped(Broken("rewards")), 1, check_for_nan=False)
@@ -181,7 +191,7 @@ def test_nan_on_the_gpu_is_named_by_its_first_step() -> None:
 
 
 def test_wrong_shapes_are_named() -> None:
-    """rewards or dones of another shape than [N] are refused by name."""
+    """Rewards or dones of another shape than [N] are refused by name."""
     with pytest.raises(ValueError, match=r"env.step: `rewards` must be \[16\], got \[16, 1\]"):
         train(Wrapped(lambda obs, rewards, dones, extras: (obs, rewards[:, None], dones, extras)))
     with pytest.raises(ValueError, match=r"env.step: `dones` must be \[16\], got \[3\]"):
@@ -209,7 +219,7 @@ def test_exceptions_propagate_and_files_are_flushed(tmp_path: Path) -> None:
 
 
 def test_checkpoints_by_interval_and_at_the_end(tmp_path: Path) -> None:
-    """model_{it}.pt is there for every multiple of save_interval and for the last iteration; saves go through save()."""
+    """There is a model_{it}.pt for every multiple of save_interval and for the last iteration."""
     train(PendulumVecEnv(), 6, tmp_path, save_interval=2)
     assert {file.name for file in tmp_path.glob("model_*.pt")} == {f"model_{it}.pt" for it in (0, 2, 4, 5)}
 

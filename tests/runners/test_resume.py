@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 
 
 def make_runner(run_dir: Path | None, env: Any = None, *, seed: int = 1, **cfg: Any) -> OnPolicyRunner:
+    """Return a silent runner."""
     torch.manual_seed(seed)
     return OnPolicyRunner(env or SavingPendulumVecEnv(), make_cfg(**cfg), run_dir, "cpu", console="none")
 
@@ -44,10 +45,12 @@ def assert_same_state(a: Any, b: Any, path: str = "") -> None:
 
 
 def without_times(run_dir: Path) -> list[dict[str, Any]]:
+    """Return the metrics that do not depend on the clock."""
     return [{k: v for k, v in r.items() if "Perf" not in k and k != "total_time"} for r in read_metrics(run_dir)]
 
 
 def check_exact_resume(tmp_path: Path, make_env: Any, **cfg: Any) -> None:
+    """Compare 6 iterations with 3, a new runner, and 3 more."""
     straight = make_runner(tmp_path / "straight", make_env(), **cfg)
     straight.learn(6, init_at_random_ep_len=True)
 
@@ -109,9 +112,7 @@ def test_checkpoint_exists_before_the_first_iteration(tmp_path: Path) -> None:
 
 
 def test_killed_runs_resume_and_end_equal(tmp_path: Path) -> None:
-    """Training killed with SIGKILL at random moments leaves a loadable checkpoint each time, and resumed to the end it
-    is the run that was never stopped.
-    """
+    """Killed at random moments, a run leaves a loadable checkpoint; resumed, it is the run never stopped."""
     run_dir = tmp_path / "killed"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
     command = [sys.executable, str(HERE / "killed_training.py"), str(run_dir), "5"]
@@ -212,7 +213,7 @@ def test_wrong_checkpoints_change_nothing(tmp_path: Path) -> None:
 
 
 def test_rsl_rl_loads_ours_and_we_load_theirs(tmp_path: Path) -> None:
-    """Checkpoints pass in both directions with all parameters, optimizer moments, learning rate, iteration and infos."""
+    """Both directions keep parameters, optimizer moments, learning rate, iteration and infos."""
     original = pytest.importorskip("rsl_rl.runners", reason="rsl-rl-lib is the oracle")
 
     def same(a: Any, b: Any) -> None:
@@ -226,7 +227,7 @@ def test_rsl_rl_loads_ours_and_we_load_theirs(tmp_path: Path) -> None:
         assert a.alg.learning_rate == b.alg.learning_rate
 
     class WithCfg(SavingPendulumVecEnv):
-        cfg: dict[str, Any] = {}
+        cfg: ClassVar[dict[str, Any]] = {}
 
     ours = make_runner(tmp_path, WithCfg())
     ours.learn(3)

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rslcore.logging.metrics_file import read_metrics
 
@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 
 _COLUMNS = 3
 _MAX_LINES = 6
+_FEW_POINTS = 40
 _KNOWN_PREFIXES = ("Loss/", "Perf/", "Policy/", "Train/")
 _MAX_GROUPS = 6
+
+
+class _Panel(NamedTuple):
+    """One pair of axes."""
+
+    title: str
+    label: str
+    tags: list[str]
+    log: bool = False
+    note: str = ""
 
 
 def plot_curves(run_dir: str | os.PathLike[str], *, title: str | None = None) -> Path:
@@ -46,84 +57,90 @@ def plot_curves(run_dir: str | os.PathLike[str], *, title: str | None = None) ->
     records = read_metrics(run_dir)
     if not records:
         raise ValueError(f"plot_curves: no iteration in the metrics.jsonl of '{run_dir}'")
-    groups = _extra_groups(records)
-    rows = math.ceil((6 + len(groups)) / _COLUMNS)
+    panels = _panels(records)
+    rows = math.ceil(len(panels) / _COLUMNS)
     figure = Figure(figsize=(4.6 * _COLUMNS, 3.1 * rows + 0.7), layout="constrained")
     FigureCanvasAgg(figure)
     last = records[-1]
     figure.suptitle(
-        f"{title or Path(run_dir).resolve().name}\n"
+        f"{_text(title or Path(run_dir).resolve().name)}\n"
         f"{len(records)} iterations, {last['total_timesteps']:,} env steps, {last['total_time']:.0f} s of training",
         fontsize=12,
     )
     axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
     scale, unit = _step_unit(last["total_timesteps"])
-    steps = [record["total_timesteps"] / scale for record in records]
-    _draw(axes[0], steps, records, ["Train/mean_reward"], "Return", "mean over last 100 episodes")
-    _draw(axes[1], steps, records, ["Train/mean_episode_length"], "Episode length", "steps")
-    losses = sorted({tag for record in records for tag in record if tag.startswith("Loss/")} - {"Loss/learning_rate"})
-    _draw_losses(axes[2], steps, records, losses)
-    _draw(axes[3], steps, records, ["Loss/learning_rate"], "Learning rate", "per update step")
-    axes[3].set_yscale("log")
-    _draw(axes[4], steps, records, ["Policy/mean_std"], "Action noise", "mean std (action units)")
-    _draw_speed(axes[5], steps, records)
-    for axis, (name, tags) in zip(axes[6:], groups, strict=False):
-        _draw(axis, steps, records, tags, name, "mean per iteration")
-    for index, axis in enumerate(axes):
-        axis.set_visible(index < 6 + len(groups))
-        axis.set_xlabel(unit)
-        axis.set_xlim(left=0)
+    for axis, panel in zip(axes, panels, strict=False):
+        _draw(axis, records, panel, scale)
+        axis.set_xlabel(unit, fontsize=9)
+        axis.set_xlim(0, last["total_timesteps"] / scale * 1.01)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
     path = Path(run_dir) / "curves.png"
     figure.savefig(path, dpi=110)
     return path
 
 
-def _series(records: Sequence[dict[str, Any]], tag: str) -> list[float]:
-    """Return one value per record; NaN (a gap in the line) where it was not recorded."""
-    return [math.nan if record.get(tag) is None else float(record[tag]) for record in records]
+def _panels(records: Sequence[dict[str, Any]]) -> list[_Panel]:
+    losses = dict.fromkeys(tag for record in records for tag in record if tag.startswith("Loss/"))
+    losses.pop("Loss/learning_rate", None)
+    return [
+        _Panel("Return", "mean over last 100 episodes", ["Train/mean_reward"]),
+        _Panel("Episode length", "steps, mean over last 100 episodes", ["Train/mean_episode_length"]),
+        _Panel("Speed", "env steps per second", ["Perf/total_fps"], note=_time_shares(records)),
+        *(_Panel(_loss_name(tag), "mean over the update", [tag], log=tag == "Loss/value") for tag in losses),
+        _Panel("Learning rate", "after the update", ["Loss/learning_rate"], log=True),
+        _Panel("Action noise", "mean std, units of the actions", ["Policy/mean_std"]),
+        *(_Panel(name, "mean over the iteration", tags) for name, tags in _extra_groups(records)),
+    ]
 
 
-def _draw(
-    axis: Axes, steps: Sequence[float], records: Sequence[dict[str, Any]], tags: Sequence[str], title: str, label: str
-) -> None:
-    axis.set_title(title, fontsize=10.5)
-    axis.set_ylabel(label, fontsize=9)
+def _loss_name(tag: str) -> str:
+    name = tag.removeprefix("Loss/")
+    return "Entropy" if name == "entropy" else f"{name.capitalize()} loss"
+
+
+def _draw(axis: Axes, records: Sequence[dict[str, Any]], panel: _Panel, scale: float) -> None:
+    """Draw one panel; iterations without a value are passed over."""
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    axis.set_title(_text(panel.title), fontsize=10.5)
+    axis.set_ylabel(panel.label, fontsize=9)
     axis.grid(alpha=0.3)
-    axis.tick_params(labelsize=8.5)
-    marker = "." if len(steps) < 12 else None
-    for tag in tags:
-        values = _series(records, tag)
-        if not all(math.isnan(value) for value in values):
-            axis.plot(steps, values, linewidth=1.3, marker=marker, label=tag.rsplit("/", 1)[-1])
+    axis.tick_params(labelsize=8.5, which="both")
+    for tag in panel.tags:
+        points = [(record["total_timesteps"] / scale, record[tag]) for record in records if record.get(tag) is not None]
+        if points:
+            marker = "." if len(points) < _FEW_POINTS else None
+            axis.plot(*zip(*points, strict=True), linewidth=1.3, marker=marker, label=_text(tag.rsplit("/", 1)[-1]))
     if not axis.lines:
-        axis.text(0.5, 0.5, "not recorded", transform=axis.transAxes, ha="center", va="center", color="gray")
-    elif len(tags) > 1:
+        axis.text(0.5, 0.5, "nothing recorded", transform=axis.transAxes, ha="center", va="center", color="gray")
+        return
+    if panel.log:
+        axis.set_yscale("log")
+        low, high = axis.get_ylim()
+        axis.yaxis.set_minor_locator(LogLocator(subs=(2.0, 5.0) if high < 100 * low else ()))
+        number = FuncFormatter(lambda value, _: f"{value:g}" if value >= 0.01 else f"{value:.0e}")
+        axis.yaxis.set_major_formatter(number)
+        axis.yaxis.set_minor_formatter(number)
+    if len(panel.tags) > 1:
         axis.legend(fontsize=7.5, framealpha=0.6)
+    if panel.note:
+        axis.set_ylim(bottom=0)
+        axis.text(0.5, 0.04, panel.note, transform=axis.transAxes, ha="center", fontsize=8, color="dimgray")
 
 
-def _draw_losses(axis: Axes, steps: Sequence[float], records: Sequence[dict[str, Any]], tags: Sequence[str]) -> None:
-    """Draw the value loss, orders of magnitude larger than the others, on a logarithmic axis of its own."""
-    _draw(axis, steps, records, [tag for tag in tags if tag != "Loss/value"], "Losses", "per sample")
-    if "Loss/value" in tags:
-        twin = axis.twinx()
-        twin.plot(
-            steps, _series(records, "Loss/value"), color="black", linewidth=1.0, alpha=0.75, label="value (right)"
-        )
-        twin.set_yscale("log")
-        twin.tick_params(labelsize=8.5)
-        handles = [*axis.lines, *twin.lines]
-        axis.legend(handles, [str(handle.get_label()) for handle in handles], fontsize=7.5, framealpha=0.6)
+def _time_shares(records: Sequence[dict[str, Any]]) -> str:
+    collection = sum(record.get("Perf/collection_time") or 0.0 for record in records)
+    learning = sum(record.get("Perf/learning_time") or 0.0 for record in records)
+    if collection + learning == 0:
+        return ""
+    share = 100 * collection / (collection + learning)
+    return f"collection {share:.0f} %, learning {100 - share:.0f} % of the time"
 
 
-def _draw_speed(axis: Axes, steps: Sequence[float], records: Sequence[dict[str, Any]]) -> None:
-    _draw(axis, steps, records, ["Perf/total_fps"], "Speed", "env steps per second")
-    axis.set_ylim(bottom=0)
-    collection = sum(value for value in _series(records, "Perf/collection_time") if not math.isnan(value))
-    learning = sum(value for value in _series(records, "Perf/learning_time") if not math.isnan(value))
-    if collection + learning > 0:
-        share = 100 * collection / (collection + learning)
-        text = f"collection {share:.0f} %, learning {100 - share:.0f} % of the time"
-        axis.text(0.5, 0.04, text, transform=axis.transAxes, ha="center", fontsize=8, color="dimgray")
+def _text(text: str) -> str:
+    """Return a text that matplotlib shows as it is, not as mathematics."""
+    return text.replace("$", r"\$")
 
 
 def _extra_groups(records: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -98,7 +98,7 @@ class LiveConsole(Console):
             table.add_column(justify="right", no_wrap=True, ratio=2)
         for first in range(0, len(cells), pairs):
             table.add_row(*[text for pair in cells[first : first + pairs] for text in pair])
-        parts: list[RenderableType] = [table]
+        parts: list[RenderableType] = [self._progress]
         if len(self._rewards) > 1:
             blocks = _BLOCKS if self._terminal.encoding.lower().startswith("utf") else _ASCII_BLOCKS
             label = f"Mean reward {min(self._rewards):.4g} .. {max(self._rewards):.4g} "
@@ -106,7 +106,7 @@ class LiveConsole(Console):
             parts.append(
                 Text(label, style="dim", no_wrap=True).append(sparkline(self._rewards, columns, blocks), "green")
             )
-        return [*parts, self._progress]
+        return [*parts, table]  # a terminal that is too low loses the last rows of the table
 
 
 def sparkline(values: Sequence[float], columns: int, blocks: str = _BLOCKS) -> str:

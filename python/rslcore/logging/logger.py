@@ -261,8 +261,8 @@ class Logger:
         self, loss_dict: Mapping[str, float | torch.Tensor], action_std: torch.Tensor
     ) -> tuple[dict[str, float], float, dict[str, float]]:
         """Return losses, mean standard deviation and reported means, and fill the buffers, in one device read."""
-        on_device = [name for name, value in loss_dict.items() if isinstance(value, torch.Tensor)]
-        others = [action_std.detach().mean(), *(loss_dict[name] for name in on_device), *self._reported.device_sums()]
+        on_device = {name: value for name, value in loss_dict.items() if isinstance(value, torch.Tensor)}
+        others = [action_std.detach().mean(), *on_device.values(), *self._reported.device_sums()]
         episodes, values = self._episodes.collect(others)
         for buffer, column in zip(self._buffers().values(), zip(*episodes, strict=True), strict=False):
             buffer.extend(column)

@@ -49,7 +49,7 @@ class EpisodeStatistics:
             dones: [N], any dtype; > 0 where the episode ended on this step.
         """
         if self._step == self._done.shape[0]:
-            self._overflow += self.collect([])[0]
+            self._overflow = self.collect([])[0]
         self.running[0] += 1
         for row, reward in enumerate(rewards, start=1):
             self.running[row] += reward
@@ -117,7 +117,7 @@ class LogAverages:
                 if value.device.type != "cpu":
                     on_device[key] = value.sum(dtype=torch.float32)
                     continue
-                number = float(value.sum(dtype=torch.float64))
+                number = float(value if value.numel() == 1 else value.sum(dtype=torch.float64))
             else:
                 number, size = _sum_of(key, value)
                 self._count[key] = self._count.get(key, 0) + size
