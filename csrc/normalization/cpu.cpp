@@ -16,7 +16,7 @@ int64_t smaller(int64_t a, int64_t b) {
 }
 
 template <typename T>
-void copy(const T* from, int64_t n, T* to) {
+void copy(const T* __restrict from, int64_t n, T* __restrict to) {
     for (int64_t i = 0; i < n; ++i) {
         to[i] = from[i];
     }
@@ -50,11 +50,24 @@ Span unit_span(const NormalizationCut& cut, int64_t rows, int64_t columns, int64
     };
 }
 
-// Repeats the first `columns` of `width` elements over the rest.
+// Repeats the first `columns` of `width` elements over the rest, doubling what is filled.
 template <typename T>
 void repeat(T* values, int64_t columns, int64_t width) {
-    for (int64_t c = columns; c < width; ++c) {
-        values[c] = values[c - columns];
+    for (int64_t filled = columns; filled < width; filled *= 2) {
+        copy(values, smaller(filled, width - filled), values + filled);
+    }
+}
+
+// Adds `parts` runs of `columns` elements into the first one, in a tree whose shape depends on `parts` alone.
+void fold_sums(double* sums, int64_t columns, int64_t parts) {
+    while (parts > 1) {
+        const int64_t kept = (parts + 1) / 2;
+        double* const upper = sums + kept * columns;
+#pragma GCC ivdep
+        for (int64_t i = 0; i < (parts - kept) * columns; ++i) {
+            sums[i] += upper[i];
+        }
+        parts = kept;
     }
 }
 
@@ -108,12 +121,8 @@ void moments_sums(const MomentsArgs<T>& args, const NormalizationCut& cut, doubl
         }
         add_rows<1>(x, span.stride, span.tail, shift, sums, squares);
 
-        for (int64_t c = columns; c < span.width; c += columns) {
-            for (int64_t i = 0; i < columns; ++i) {
-                sums[i] += sums[c + i];
-                squares[i] += squares[c + i];
-            }
-        }
+        fold_sums(sums, columns, cut.fold);
+        fold_sums(squares, columns, cut.fold);
         double* const partial = partials + 2 * span.chunk * args.columns + span.column;
         copy(sums, columns, partial);
         copy(squares, columns, partial + args.columns);

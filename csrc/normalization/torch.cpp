@@ -10,16 +10,23 @@ namespace {
 
 using abi::Tensor;
 
-void check_rows(const Tensor& x, const char* op) {
-    RSLCORE_CHECK(x.dim() == 2, op, ": `x` must be [B, F], got ", x.dim(), " dimensions");
+// B of x [B, *F]; the features are one dimension to the kernels.
+int64_t num_rows(const Tensor& x, const char* op) {
+    RSLCORE_CHECK(x.dim() > 0, op, ": `x` must be [B, *F], got []");
+    return x.size(0);
+}
+
+int64_t num_columns(const Tensor& x, const Tensor& mean) {
+    return x.size(0) == 0 ? mean.numel() : x.numel() / x.size(0);
 }
 
 template <typename T>
 MomentsArgs<T> moments_args(const char* op, const Tensor& x, const Tensor& mean, const Tensor& var,
                             const Tensor& count, std::optional<int64_t> until) {
-    const int64_t columns = x.size(1);
+    const int64_t rows = num_rows(x, op);
+    const int64_t columns = num_columns(x, mean);
     return {
-        .rows = x.size(0),
+        .rows = rows,
         .columns = columns,
         .x = abi::input<T>(x, op, "x", x.numel(), x),
         .mean = abi::output<T>(mean, op, "mean", columns, x),
@@ -34,9 +41,10 @@ template <typename T>
 NormalizeArgs<T> normalize_args(const char* op, const Tensor& x, const Tensor& mean, const Tensor& var,
                                 double eps, const Tensor& out) {
     const int64_t numel = x.numel();
-    const int64_t columns = x.size(1);
+    const int64_t rows = num_rows(x, op);
+    const int64_t columns = num_columns(x, mean);
     const NormalizeArgs<T> args{
-        .rows = x.size(0),
+        .rows = rows,
         .columns = columns,
         .x = abi::input<T>(x, op, "x", numel, x),
         .mean = abi::input<T>(mean, op, "mean", columns, x),
@@ -79,20 +87,18 @@ void run(const char* op, const NormalizeArgs<T>& args, const Tensor& x) {
 void update_moments(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& count,
                     std::optional<int64_t> until) {
     constexpr const char* kOp = "update_moments";
-    check_rows(x, kOp);
     abi::dispatch_float(x, kOp, "x",
                         [&]<typename T>() { run(kOp, moments_args<T>(kOp, x, mean, var, count, until), x); });
 }
 
 void normalize_out(const Tensor& x, const Tensor& mean, const Tensor& var, double eps, const Tensor& out) {
     constexpr const char* kOp = "normalize";
-    check_rows(x, kOp);
     abi::dispatch_float(x, kOp, "x",
                         [&]<typename T>() { run(kOp, normalize_args<T>(kOp, x, mean, var, eps, out), x); });
 }
 
 Tensor normalize(const Tensor& x, const Tensor& mean, const Tensor& var, double eps) {
-    Tensor out = torch::stable::empty_like(x);
+    const Tensor out = torch::stable::empty_like(x);
     normalize_out(x, mean, var, eps, out);
     return out;
 }
@@ -100,7 +106,6 @@ Tensor normalize(const Tensor& x, const Tensor& mean, const Tensor& var, double 
 void update_and_normalize(const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& count,
                           double eps, std::optional<int64_t> until, const Tensor& out) {
     constexpr const char* kOp = "update_and_normalize";
-    check_rows(x, kOp);
     abi::dispatch_float(x, kOp, "x", [&]<typename T>() {
         const MomentsArgs<T> moments = moments_args<T>(kOp, x, mean, var, count, until);
         const NormalizeArgs<T> rows = normalize_args<T>(kOp, x, mean, var, eps, out);

@@ -12,6 +12,8 @@ import torch
 from rslcore import _checks as checks
 from rslcore.ops import _library, _tensors
 
+_FLOATS = (torch.float32, torch.float64)
+
 
 def update_moments(
     x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor, *, until: int | None = None
@@ -38,12 +40,14 @@ def update_moments(
         ValueError: A shape or a device does not fit, or a gradient is asked for.
     """
     op = "update_moments"
-    _check_moments(op, x, mean, var, count)
+    _check(op, x, mean, var, count)
     _check_until(op, until)
-    _tensors.refuse_gradient(op, x=x, mean=mean, var=var)
     if x.numel() == 0:
         return
-    _run_update(op, x, mean, var, count, (until,))
+    flat_mean, flat_var = mean.contiguous(), var.contiguous()
+    _library.kernel(op, x.device)(x.contiguous(), flat_mean, flat_var, count, until)
+    _tensors.write_back(flat_mean, mean)
+    _tensors.write_back(flat_var, var)
 
 
 def normalize(
@@ -73,20 +77,15 @@ def normalize(
         ValueError: A shape, a device or `eps` does not fit, or a gradient of what has none is asked for.
     """
     op = "normalize"
-    _check_moments(op, x, mean, var)
+    _check(op, x, mean, var, out=out, differentiable=out is None)
     checks.number(op, "eps", eps, 0.0, float("inf"))
-    _tensors.refuse_gradient(op, mean=mean, var=var)
-    rows, columns = _rows(x), mean.reshape(-1).contiguous()
+    samples, flat_mean, flat_var = x.contiguous(), mean.contiguous(), var.contiguous()
+    if x.requires_grad and torch.is_grad_enabled():
+        return _library.kernel("normalize", x.device)(samples, flat_mean, flat_var, float(eps))
     if out is None:
-        if torch.is_grad_enabled() and x.requires_grad:
-            result = _library.kernel("normalize", x.device)(rows, columns, var.reshape(-1).contiguous(), float(eps))
-            return result.view(x.shape)
-        out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    else:
-        _check_out(op, x, out)
-        _tensors.refuse_gradient(op, x=x, out=out)
-    flat_out = _rows(out)
-    _library.kernel("normalize_out", x.device)(rows, columns, var.reshape(-1).contiguous(), float(eps), flat_out)
+        out = torch.empty_like(samples)
+    flat_out = out.contiguous()
+    _library.kernel("normalize_out", x.device)(samples, flat_mean, flat_var, float(eps), flat_out)
     _tensors.write_back(flat_out, out)
     return out
 
@@ -106,18 +105,18 @@ def update_and_normalize(
     Arguments and errors are those of the two; the result carries no gradient.
     """
     op = "update_and_normalize"
-    _check_moments(op, x, mean, var, count)
+    _check(op, x, mean, var, count, out)
     _check_until(op, until)
     checks.number(op, "eps", eps, 0.0, float("inf"))
+    samples = x.contiguous()
     if out is None:
-        out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    else:
-        _check_out(op, x, out)
-    _tensors.refuse_gradient(op, x=x, mean=mean, var=var, out=out)
+        out = torch.empty_like(samples)
     if x.numel() == 0:
         return out
-    flat_out = _rows(out)
-    _run_update(op, x, mean, var, count, (float(eps), until, flat_out))
+    flat_mean, flat_var, flat_out = mean.contiguous(), var.contiguous(), out.contiguous()
+    _library.kernel(op, x.device)(samples, flat_mean, flat_var, count, float(eps), until, flat_out)
+    _tensors.write_back(flat_mean, mean)
+    _tensors.write_back(flat_var, var)
     _tensors.write_back(flat_out, out)
     return out
 
@@ -135,57 +134,80 @@ def discounted_return(rewards: torch.Tensor, running: torch.Tensor, *, gamma: fl
         ValueError: A shape, a device or `gamma` does not fit, or a gradient is asked for.
     """
     op = "discounted_return"
-    _tensors.check_all(op, rewards=rewards, running=running)
+    tensors = {"rewards": rewards, "running": running}
+    for name, x in tensors.items():
+        checks.kind(op, name, x, torch.Tensor)
     checks.dtype(op, "rewards", rewards, checks.FLOATS)
     checks.dtype(op, "running", running, (checks.dtype_name(rewards),), like="rewards")
     checks.shape(op, "running", running, rewards.shape, like="rewards")
     checks.number(op, "gamma", gamma, 0.0, 1.0)
-    _tensors.refuse_gradient(op, rewards=rewards, running=running)
+    _tensors.check_devices(op, tensors)
+    _tensors.refuse_gradient(op, tensors)
+    _check_target(op, "running", running)
     target = running.contiguous()
     _library.kernel(op, rewards.device)(rewards.contiguous(), target, float(gamma))
     _tensors.write_back(target, running)
 
 
-def _rows(x: torch.Tensor) -> torch.Tensor:
-    """[B, *F] as contiguous [B, F]."""
-    return x.contiguous().view(x.shape[0], -1) if x.numel() > 0 else x.new_empty(x.shape[0], x[:1].numel())
-
-
-def _check_moments(
-    op: str, x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor | None = None
+def _check(
+    op: str,
+    x: torch.Tensor,
+    mean: torch.Tensor,
+    var: torch.Tensor,
+    count: torch.Tensor | None = None,
+    out: torch.Tensor | None = None,
+    differentiable: bool = False,
 ) -> None:
-    _tensors.check_all(op, x=x, mean=mean, var=var, **({} if count is None else {"count": count}))
-    checks.dtype(op, "x", x, checks.FLOATS)
-    if x.dim() == 0:
-        raise ValueError(f"{op}: `x` must be [B, *F], got []")
-    features = tuple(x.shape[1:])
-    for name, moment in (("mean", mean), ("var", var)):
-        checks.dtype(op, name, moment, (checks.dtype_name(x),), like="x")
-        if tuple(moment.shape) != (1, *features):
-            checks.shape(op, name, moment, features, like="x")
-    if count is not None:
-        checks.dtype(op, "count", count, ("int64",))
-        checks.shape(op, "count", count, ())
+    """Refuse arguments that do not fit; `mean` and `var` are written to if there is a `count`."""
+    if _plain(x, mean, var, count, out):
+        return
+    tensors = checks.moments(op, torch.Tensor, x, mean, var, count)
+    if out is not None:
+        checks.kind(op, "out", out, torch.Tensor)
+        checks.dtype(op, "out", out, (checks.dtype_name(x),), like="x")
+        checks.shape(op, "out", out, x.shape, like="x")
+        tensors["out"] = out
+    _tensors.check_devices(op, tensors)
+    _tensors.refuse_gradient(op, {name: t for name, t in tensors.items() if not (differentiable and name == "x")})
+    for name in ("mean", "var") * (count is not None) + ("out",) * (out is not None):
+        _check_target(op, name, tensors[name])
+
+
+def _plain(
+    x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor | None, out: torch.Tensor | None
+) -> bool:
+    """Whether all is as it nearly always is, so that the checks by name, which take 5 us, need not run."""
+    if type(x) is not torch.Tensor or x.dtype not in _FLOATS or x.dim() == 0:
+        return False
+    dtype, device, features = x.dtype, x.device, x.shape[1:]
+    for given, shape in ((x, x.shape), (mean, features), (var, features), (out, x.shape)):
+        if given is not None and not (
+            type(given) is torch.Tensor
+            and given.dtype == dtype
+            and (given.shape == shape or (shape is features and given.shape == (1, *features)))
+            and given.is_contiguous()
+            and given.device == device
+            and not given.requires_grad
+        ):
+            return False
+    return count is None or (
+        type(count) is torch.Tensor and count.dtype == torch.int64 and count.dim() == 0 and count.device == device
+    )
 
 
 def _check_until(op: str, until: int | None) -> None:
     if until is not None:
+        checks.integer(op, "until", until)
         checks.number(op, "until", until, 0, float("inf"))
 
 
-def _check_out(op: str, x: torch.Tensor, out: torch.Tensor) -> None:
-    _tensors.check_all(op, x=x, out=out)
-    checks.dtype(op, "out", out, (checks.dtype_name(x),), like="x")
-    checks.shape(op, "out", out, x.shape, like="x")
-
-
-def _run_update(
-    op: str, x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor, rest: tuple[Any, ...]
-) -> None:
-    flat_mean, flat_var = mean.reshape(-1).contiguous(), var.reshape(-1).contiguous()
-    _library.kernel(op, x.device)(_rows(x), flat_mean, flat_var, count, *rest)
-    _tensors.write_back(flat_mean, mean)
-    _tensors.write_back(flat_var, var)
+def _check_target(op: str, name: str, x: torch.Tensor) -> None:
+    """Refuse to write into an expanded view, whose elements share memory."""
+    if not x.is_contiguous() and any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True)):
+        raise ValueError(
+            f"{op}: `{name}` is written to, so each element must have memory of its own, "
+            f"got shape {list(x.shape)} with strides {list(x.stride())}"
+        )
 
 
 def _normalize_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ANN401
