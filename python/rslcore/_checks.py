@@ -183,6 +183,13 @@ def fields(
     return named, targets
 
 
+def container_like(sources: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
+    """The values in a container like that of the sources: dict, tuple or list."""
+    if isinstance(sources, Mapping):
+        return dict(zip(sources, values, strict=True))
+    return tuple(values) if isinstance(sources, tuple) else list(values)
+
+
 def _named(op: str, argument: str, values: Sequence[Any] | Mapping[str, Any], array: type) -> dict[str, Any]:
     if isinstance(values, Mapping):
         named = {f"{argument}['{key}']": value for key, value in values.items()}

@@ -18,7 +18,7 @@ from rslcore import _numpy  # type: ignore[attr-defined]
 
 __all__ = ["gae", "permutation", "shuffle_rows", "update_and_normalize"]
 
-Fields = TypeVar("Fields", Sequence[np.ndarray], Mapping[str, np.ndarray])
+Fields = TypeVar("Fields", bound=Sequence[np.ndarray] | Mapping[str, np.ndarray])
 
 
 def gae(
@@ -123,24 +123,20 @@ def shuffle_rows(fields: Fields, index: np.ndarray, *, out: Fields | None = None
     """Row index[i] of every field [B, ...] becomes row i; see `rslcore.ops.shuffle_rows`."""
     op = "shuffle_rows"
     sources, given = checks.fields(op, np.ndarray, fields, index, out)
-    for name, field in sources.items():
-        if field.dtype.hasobject:
-            raise TypeError(f"{op}: `{name}` must hold plain numbers, got {field.dtype}")
+    for name, source in sources.items():
+        if source.dtype.hasobject:
+            raise TypeError(f"{op}: `{name}` must hold plain numbers, got {source.dtype}")
     if given is None:
-        targets = [np.empty((index.shape[0], *field.shape[1:]), field.dtype) for field in sources.values()]
+        targets = [np.empty((index.shape[0], *source.shape[1:]), source.dtype) for source in sources.values()]
     else:
         targets = list(given.values())
     flat_targets = [np.ascontiguousarray(target) for target in targets]
     _numpy.shuffle_rows(
-        [np.ascontiguousarray(field) for field in sources.values()], np.ascontiguousarray(index), flat_targets
+        [np.ascontiguousarray(source) for source in sources.values()], np.ascontiguousarray(index), flat_targets
     )
     for flat, target in zip(flat_targets, targets, strict=True):
         _write_back(flat, target)
-    if out is not None:
-        return out
-    if isinstance(fields, Mapping):
-        return dict(zip(fields, targets, strict=True))  # type: ignore[return-value]
-    return tuple(targets) if isinstance(fields, tuple) else targets  # type: ignore[return-value]
+    return out if out is not None else checks.container_like(fields, targets)
 
 
 def _as_flags(x: np.ndarray) -> np.ndarray:
@@ -151,6 +147,6 @@ def _as_flags(x: np.ndarray) -> np.ndarray:
 
 
 def _write_back(result: np.ndarray, target: np.ndarray) -> None:
-    """Copy a result into `target` if it was not computed there."""
-    if not np.shares_memory(result, target, max_work=1):
+    """Copy a result into `target` if a contiguous stand-in was computed instead of writing into it directly."""
+    if not target.flags.c_contiguous:
         target[...] = result.reshape(target.shape)

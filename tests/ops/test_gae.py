@@ -45,13 +45,15 @@ def expected(data: dict, gamma: float, lam: float, normalize: bool) -> tuple[tor
     """What the plain-torch reference gives, in float64."""
     wide = {name: x.double() if x.is_floating_point() else x.to(torch.uint8) for name, x in data.items()}
     result = torch.empty_like(wide["rewards"]), torch.empty_like(wide["rewards"])
-    arguments = [wide.get(name) for name in ("rewards", "values", "dones", "last_values", "time_outs", "terminal_values")]
+    arguments = [
+        wide.get(name) for name in ("rewards", "values", "dones", "last_values", "time_outs", "terminal_values")
+    ]
     reference.gae(*arguments, gamma, lam, normalize, *result)
     return result
 
 
 def test_hand_computed_episode() -> None:
-    """Three steps, no end: A_2 = 3 + 0.5*4 - 2 = 3; A_1 = 2 + 0.5*2 - 1 + 0.25*3 = 2.75; A_0 = 1 + 0.5 + 0.25*2.75 = 2.1875."""
+    """Three steps, no end: A_2 = 3 + 0.5*4 - 2, A_1 = 2 + 0.5*2 - 1 + 0.25*A_2, A_0 = 1 + 0.5*1 - 0 + 0.25*A_1."""
     rewards = torch.tensor([[1.0], [2.0], [3.0]])
     values = torch.tensor([[0.0], [1.0], [2.0]])
     returns, advantages = ops.gae(rewards, values, torch.zeros(3, 1), torch.tensor([4.0]), gamma=0.5, lam=0.5)
@@ -200,7 +202,7 @@ torch.save((build_info()["simd_in_use"], *out), sys.argv[1])
 """
 
 
-def test_simd_levels_agree(tmp_path) -> None:  # noqa: ANN001
+def test_simd_levels_agree(tmp_path) -> None:
     """Every SIMD level that this processor has gives the same result to rounding; RSLCORE_SIMD selects it."""
     results = {}
     for level in ("baseline", "avx2", "avx512"):
@@ -321,7 +323,7 @@ def test_compiles_without_graph_break(backend: str) -> None:
 @pytest.mark.parametrize("check", GPU_CHECKS)
 @pytest.mark.parametrize("normalize", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1), (24, 4099), (5, 63)])
-def test_cuda(shape: tuple[int, int], normalize: bool, check) -> None:  # noqa: ANN001
+def test_cuda(shape: tuple[int, int], normalize: bool, check) -> None:
     """On CUDA: the CPU result, on the current stream, in a graph, compiled with graphs."""
     check(
         lambda device: tuple(rollout(*shape, device=device).values()),

@@ -53,11 +53,9 @@ _warned: set[str] = set()
 
 def kernel(op: str, device: torch.device) -> Callable[..., Any]:
     """The compiled operator for tensors on `device`, or the reference with one warning that says why."""
-    if errors.get(device.type, "no kernels are written for it") is None and hasattr(
-        torch.ops.rslcore, op
-    ):  # TRANSITION
+    if errors.get(device.type, "no kernels are written for it") is None:
         return getattr(torch.ops.rslcore, op).default
-    if errors.get(device.type, "") is not None and device.type not in _warned:
+    if device.type not in _warned:
         _warned.add(device.type)
         reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
         warnings.warn(
@@ -80,5 +78,5 @@ _WRITING = (
 """Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
 
 if errors["cpu"] is None:
-    for _op in filter(lambda op: hasattr(torch.ops.rslcore, op), _WRITING):  # TRANSITION
+    for _op in _WRITING:
         torch.library.register_fake(f"rslcore::{_op}", lambda *args: None)

@@ -40,6 +40,7 @@ def update_moments(
         ValueError: A shape or a device does not fit, or a gradient is asked for.
     """
     op = "update_moments"
+    checks.kind(op, "count", count, torch.Tensor)
     _check(op, x, mean, var, count)
     _check_until(op, until)
     if x.numel() == 0:
@@ -105,6 +106,7 @@ def update_and_normalize(
     Arguments and errors are those of the two; the result carries no gradient.
     """
     op = "update_and_normalize"
+    checks.kind(op, "count", count, torch.Tensor)
     _check(op, x, mean, var, count, out)
     _check_until(op, until)
     checks.number(op, "eps", eps, 0.0, float("inf"))
@@ -180,14 +182,15 @@ def _plain(
     if type(x) is not torch.Tensor or x.dtype not in _FLOATS or x.dim() == 0:
         return False
     dtype, device, features = x.dtype, x.device, x.shape[1:]
-    for given, shape in ((x, x.shape), (mean, features), (var, features), (out, x.shape)):
-        if given is not None and not (
-            type(given) is torch.Tensor
-            and given.dtype == dtype
-            and (given.shape == shape or (shape is features and given.shape == (1, *features)))
-            and given.is_contiguous()
-            and given.device == device
-            and not given.requires_grad
+    pairs = ((x, x.shape), (mean, features), (var, features)) + (() if out is None else ((out, x.shape),))
+    for given, shape in pairs:
+        if (
+            type(given) is not torch.Tensor
+            or given.dtype != dtype
+            or (given.shape != shape and (shape is not features or given.shape != (1, *features)))
+            or not given.is_contiguous()
+            or given.device != device
+            or given.requires_grad
         ):
             return False
     return count is None or (
@@ -221,6 +224,6 @@ def _normalize_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, Non
     return grad / (var.sqrt() + ctx.eps), None, None, None
 
 
-if _library.errors["cpu"] is None and hasattr(torch.ops.rslcore, "normalize"):  # TRANSITION
+if _library.errors["cpu"] is None:
     torch.library.register_fake("rslcore::normalize", lambda x, mean, var, eps: torch.empty_like(x))
     torch.library.register_autograd("rslcore::normalize", _normalize_backward, setup_context=_normalize_context)

@@ -13,7 +13,7 @@ import torch
 from rslcore import _checks as checks
 from rslcore.ops import _library, _tensors
 
-Fields = TypeVar("Fields", Sequence[torch.Tensor], Mapping[str, torch.Tensor])
+Fields = TypeVar("Fields", bound=Sequence[torch.Tensor] | Mapping[str, torch.Tensor])
 
 
 def permutation(
@@ -78,59 +78,17 @@ def shuffle_rows(fields: Fields, index: torch.Tensor, *, out: Fields | None = No
         ValueError: A shape, device or index does not fit, or a gradient is asked for.
     """
     op = "shuffle_rows"
-    named = _named(op, "fields", fields)
-    if not named:
-        return fields if out is None else out
-    _tensors.check_all(op, **named, index=index)
-    first, first_name = next(iter(named.values())), next(iter(named))
-    checks.dtype(op, "index", index, ("int64",))
-    if index.dim() != 1:
-        raise ValueError(f"{op}: `index` must be [n], got {list(index.shape)}")
-    for name, field in named.items():
-        if field.dim() == 0 or field.shape[0] != first.shape[0]:
-            expected = f"[{first.shape[0] if first.dim() else 'B'}, ...] like `{first_name}`"
-            raise ValueError(f"{op}: `{name}` must be {expected}, got {list(field.shape)}")
-    _tensors.refuse_gradient(op, **named)
-    rows = index.shape[0]
-    if out is None:
-        targets = [field.new_empty((rows, *field.shape[1:])) for field in named.values()]
+    sources, given = checks.fields(op, torch.Tensor, fields, index, out)
+    _tensors.check_devices(op, {**sources, "index": index, **(given or {})})
+    _tensors.refuse_gradient(op, {**sources, **(given or {})})
+    if given is None:
+        targets = [source.new_empty((index.shape[0], *source.shape[1:])) for source in sources.values()]
     else:
-        targets = list(_check_out(op, named, out, rows).values())
-    sources = [field.contiguous() for field in named.values()]
+        targets = list(given.values())
     flat_targets = [target.contiguous() for target in targets]
-    _library.kernel(op, first.device)(sources, index.contiguous(), flat_targets)
+    _library.kernel(op, index.device)(
+        [source.contiguous() for source in sources.values()], index.contiguous(), flat_targets
+    )
     for flat, target in zip(flat_targets, targets, strict=True):
         _tensors.write_back(flat, target)
-    if out is not None:
-        return out
-    if isinstance(fields, Mapping):
-        return dict(zip(fields, targets, strict=True))
-    return tuple(targets) if isinstance(fields, tuple) else targets
-
-
-def _named(
-    op: str, argument: str, fields: Sequence[torch.Tensor] | Mapping[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """The fields under the names that messages use."""
-    if isinstance(fields, Mapping):
-        return {f"{argument}['{key}']": field for key, field in fields.items()}
-    if isinstance(fields, Sequence) and not isinstance(fields, str):
-        return {f"{argument}[{number}]": field for number, field in enumerate(fields)}
-    raise TypeError(f"{op}: `{argument}` must be a sequence or mapping of tensors, got {type(fields).__name__}")
-
-
-def _check_out(
-    op: str,
-    fields: dict[str, torch.Tensor],
-    out: Sequence[torch.Tensor] | Mapping[str, torch.Tensor],
-    rows: int,
-) -> dict[str, torch.Tensor]:
-    targets = _named(op, "out", out)
-    expected = [name.replace("fields", "out", 1) for name in fields]
-    if list(targets) != expected:
-        raise ValueError(f"{op}: `out` must hold {', '.join(expected)}, got {', '.join(targets) or 'nothing'}")
-    _tensors.check_all(op, like=next(iter(fields.values())), **targets)
-    for (name, target), (source_name, source) in zip(targets.items(), fields.items(), strict=True):
-        checks.dtype(op, name, target, (checks.dtype_name(source),), like=source_name)
-        checks.shape(op, name, target, (rows, *source.shape[1:]))
-    return targets
+    return out if out is not None else checks.container_like(fields, targets)

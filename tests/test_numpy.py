@@ -1,0 +1,115 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""`rslcore.numpy`: the same results as `rslcore.ops`, on arrays of any layout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import rslcore.numpy as rn
+from rslcore import ops
+
+
+def random(*shape: int, dtype: type = np.float32, seed: int = 0) -> np.ndarray:
+    """Standard normal array."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def strided(x: np.ndarray) -> np.ndarray:
+    """The same values with a stride of two elements."""
+    return np.repeat(x[..., None], 2, axis=-1)[..., 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (24, 1031), (7, 64), (0, 4), (4, 0)])
+@pytest.mark.parametrize("normalize", [False, True])
+@pytest.mark.parametrize("layout", [np.asarray, strided])
+def test_gae_equals_torch(layout, normalize: bool, shape: tuple[int, int], dtype: type) -> None:
+    """Same kernels, same cut into tiles: the same bits as the torch operator."""
+    rewards, values, last = (
+        random(*shape, dtype=dtype),
+        random(*shape, dtype=dtype, seed=1),
+        random(shape[1], dtype=dtype),
+    )
+    dones = random(*shape, seed=2) > 1
+    time_outs = dones & (random(*shape, seed=3) > 0)
+    options = {"gamma": 0.99, "lam": 0.95, "normalize": normalize}
+    expected = ops.gae(
+        *(torch.from_numpy(x) for x in (rewards, values, dones, last)), time_outs=torch.from_numpy(time_outs), **options
+    )
+    out = layout(np.zeros(shape, dtype)), layout(np.zeros(shape, dtype))
+    got = rn.gae(*(layout(x) for x in (rewards, values, dones)), last, time_outs=layout(time_outs), out=out, **options)
+    for result, written, reference in zip(got, out, expected, strict=True):
+        assert result is written
+        np.testing.assert_array_equal(result, reference.numpy())
+
+
+@pytest.mark.parametrize("layout", [np.asarray, strided])
+def test_update_and_normalize_equals_torch(layout) -> None:
+    """Samples normalized, moments and count advanced, as the torch operator does."""
+    x = random(257, 3, 5)
+    arrays = [np.zeros((3, 5), np.float32), np.ones((3, 5), np.float32), np.zeros((), np.int64)]
+    tensors = [torch.from_numpy(a.copy()) for a in arrays]
+    arrays[:2] = [layout(a) for a in arrays[:2]]
+    for _ in range(2):
+        got = rn.update_and_normalize(layout(x), *arrays)
+        expected = ops.update_and_normalize(torch.from_numpy(x), *tensors)
+        np.testing.assert_array_equal(got, expected.numpy())
+    for array, tensor in zip(arrays, tensors, strict=True):
+        np.testing.assert_array_equal(array, tensor.numpy())
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 97, 4096])
+def test_permutation_equals_torch(n: int) -> None:
+    """The same integers as the torch operator, and every index once."""
+    got = rn.permutation(n, seed=3, offset=5)
+    np.testing.assert_array_equal(got, ops.permutation(n, seed=3, offset=5).numpy())
+    np.testing.assert_array_equal(np.sort(got), np.arange(n))
+
+
+@pytest.mark.parametrize("layout", [np.asarray, strided])
+def test_shuffle_rows_takes_rows(layout) -> None:
+    """Row index[i] becomes row i, for any dtype; the container is kept."""
+    fields = {"obs": random(31, 7), "dones": random(31) > 0, "ids": np.arange(31, dtype=np.int16)}
+    index = rn.permutation(31, seed=0)
+    got = rn.shuffle_rows({name: layout(x) for name, x in fields.items()}, index)
+    assert list(got) == list(fields)
+    for name, x in fields.items():
+        np.testing.assert_array_equal(got[name], x[index])
+    out = [layout(np.zeros_like(x)) for x in fields.values()]
+    rn.shuffle_rows(list(fields.values()), index, out=out)
+    for target, x in zip(out, fields.values(), strict=True):
+        np.testing.assert_array_equal(target, x[index])
+
+
+def test_bad_input_is_named() -> None:
+    """The messages are those of rslcore.ops, and nothing is written."""
+    zeros = np.zeros((3, 4), np.float32)
+    out = np.full((3, 4), 7, np.float32), np.full((3, 4), 7, np.float32)
+    with pytest.raises(ValueError, match=r"gae: `values` must be \[3, 4\] like `rewards`, got \[3, 5\]"):
+        rn.gae(zeros, np.zeros((3, 5), np.float32), zeros, zeros[0], gamma=0.9, lam=0.9, out=out)
+    with pytest.raises(TypeError, match="gae: `rewards` must be a numpy ndarray, got list"):
+        rn.gae([[1.0]], zeros, zeros, zeros[0], gamma=0.9, lam=0.9, out=out)
+    assert (out[0] == 7).all()
+    assert (out[1] == 7).all()
+    with pytest.raises(TypeError, match="update_and_normalize: `count` must be int64, got int32"):
+        rn.update_and_normalize(zeros, zeros[0], zeros[0], np.zeros((), np.int32))
+    with pytest.raises(TypeError, match=r"shuffle_rows: `fields\[0\]` must hold plain numbers, got object"):
+        rn.shuffle_rows([np.array([None])], np.zeros(1, np.int64))
+    with pytest.raises(ValueError, match="shuffle_rows: "):
+        rn.shuffle_rows([zeros], np.array([3]))
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "5"])
+def test_threads_do_not_change_bits(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RSLCORE_NUM_THREADS changes the speed, never the result."""
+    rewards, values = random(24, 9001), random(24, 9001, seed=1)
+    monkeypatch.setenv("RSLCORE_NUM_THREADS", "1")
+    expected = rn.gae(rewards, values, rewards > 1, values[0], gamma=0.99, lam=0.95, normalize=True)
+    monkeypatch.setenv("RSLCORE_NUM_THREADS", threads)
+    got = rn.gae(rewards, values, rewards > 1, values[0], gamma=0.99, lam=0.95, normalize=True)
+    for result, reference in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(result, reference)
