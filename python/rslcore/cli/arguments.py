@@ -20,6 +20,13 @@ _OptionsT = TypeVar("_OptionsT")
 
 _MARKERS = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed, tyro.conf.FlagCreatePairsOff)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_BAD_CHOICE = re.compile(r"[Ii]nvalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)")
+_MISSING_POSITIONAL = re.compile(r"Missing from |Missing value for argument '(?!-)")
+_PLAIN_WORDS = {
+    "invalid literal for int() with base 10:": "must be a whole number, got",
+    "could not convert string to float:": "must be a number, got",
+    ": must be": " must be",
+}
 _OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 
 
@@ -52,19 +59,23 @@ def parse(
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            parsed, unknown = tyro.cli(options, args=arguments, return_unknown_args=True, **settings)
+            parsed, rest = tyro.cli(options, args=arguments, return_unknown_args=True, **settings)
     except SystemExit as request:
         if request.code in (0, None):
             raise
-        raise CliError(f"{command}: {_first_part(messages.getvalue())}") from None
+        unknown = _unknown_options(arguments, _option_names(options, settings))
+        problem = _sentence(messages.getvalue(), usage)
+        raise CliError(f"{command}: {unknown or problem}") from None
     print(messages.getvalue(), end="", file=sys.stderr)
-    if unknown:
-        raise CliError(f"{command}: {_unknown(unknown, _option_names(options, settings), usage)}")
+    if rest:
+        unknown = _unknown_options(rest, _option_names(options, settings))
+        problem = f"unexpected argument '{rest[0]}'; usage: {usage} [OPTIONS]"
+        raise CliError(f"{command}: {unknown or problem}")
     return parsed
 
 
-def _first_part(box: str) -> str:
-    """Return the sentence of the box that tyro draws, without frame, hints and line breaks."""
+def _sentence(box: str, usage: str) -> str:
+    """Return what tyro says in a box, in one sentence without frame and hints."""
     lines = []
     for line in _ANSI.sub("", box).splitlines():
         text = line.strip(" │|")
@@ -74,6 +85,13 @@ def _first_part(box: str) -> str:
             break
         lines.append(text)
     sentence = " ".join(lines).removeprefix("Error parsing ")
+    if choice := _BAD_CHOICE.match(sentence):
+        value, option, valid = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])
+        return f"{option} cannot be '{value}'; {nearest(value, valid)}"
+    if _MISSING_POSITIONAL.match(sentence):
+        return f"an argument is missing; usage: {usage} [OPTIONS]"
+    for technical, plain in _PLAIN_WORDS.items():
+        sentence = sentence.replace(technical, plain)
     return sentence[:1].lower() + sentence[1:]
 
 
@@ -85,13 +103,13 @@ def _option_names(options: type, settings: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(name for line in lines if line.startswith("-") for name in _OPTION.findall(line)))
 
 
-def _unknown(tokens: Sequence[str], valid: Sequence[str], usage: str) -> str:
-    name = next((token.partition("=")[0] for token in tokens if token.startswith("-")), None)
+def _unknown_options(arguments: Sequence[str], valid: Sequence[str]) -> str | None:
+    """Return what is wrong with the first option that does not exist, None if all do."""
+    names = [argument.partition("=")[0].replace("_", "-") for argument in arguments if argument.startswith("--")]
+    name = next((name for name in names if name not in valid), None)
     if name is None:
-        return f"unexpected argument '{tokens[0]}'; usage: {usage} [OPTIONS]"
+        return None
     # A key is often right but for its prefix: 'gamma' for 'algorithm.gamma'.
-    tails = [option for option in valid if option.rpartition(".")[2] == name.lstrip("-").replace("_", "-")]
+    tails = [option for option in valid if option.rpartition(".")[2] == name.lstrip("-")]
     hint = f"did you mean '{tails[0]}'?" if tails else nearest(name, valid)
-    if not hint.startswith("did you mean"):
-        hint = "--help lists all options"
-    return f"unknown option '{name}'; {hint}"
+    return f"unknown option '{name}'; {hint if hint.startswith('did') else '--help lists all options'}"

@@ -52,6 +52,10 @@ def choose_device(name: str, command: str) -> str:
     if name == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
+        torch.device(name)
+    except RuntimeError:
+        raise CliError(f"{command}: --device must be auto, cpu, cuda or cuda:N, got '{name}'") from None
+    try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -93,7 +93,7 @@ def write(
         "resumed_from": None if resumed_from is None else str(resumed_from),
         "device": device,
         "torch_threads": threads,
-        "git_revision": build_info().get("git_revision"),
+        "build_git_revision": build_info()["git_revision"],
         "versions": {"python": platform.python_version(), **_versions()},
     }
     run = {"task": settings.task, "num_envs": settings.num_envs, "sessions": [*sessions, session]}

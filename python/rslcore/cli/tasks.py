@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from rslcore.cli.arguments import parse
 
@@ -56,15 +57,12 @@ def run(arguments: Sequence[str]) -> int:
         ]
         print(json.dumps(rows, indent=2))
         return 0
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for title in ("Task", "Description", "Environments", "Needs"):
-        table.add_column(title, justify="right" if title == "Environments" else "left")
-    for spec in specs:
-        needs = ", ".join(package for extra in needed[spec.name] for package in EXTRAS[extra])
-        state = install_command(missing[spec.name]) or "installed"
-        table.add_row(spec.name, spec.description, str(spec.num_envs), f"{needs} ({state})")
     console = Console(highlight=False, markup=False)
-    console.print(table)
+    for spec in specs:
+        packages = ", ".join(package for extra in needed[spec.name] for package in EXTRAS[extra])
+        state = install_command(missing[spec.name]) or "installed"
+        console.print(Text(spec.name, "bold"))
+        console.print(Padding(f"{spec.description}\n{spec.num_envs} environments; needs {packages}: {state}", (0, 4)))
     console.print("\nTrain one with: rslcore train TASK")
     return 0
 

@@ -75,7 +75,7 @@ def record(env: VecEnv, policy: Policy, file: Path, seconds: float) -> Path:
     """
     import torch
 
-    camera = CAMERA if CAMERA in _camera_names(env) else -1
+    camera = _prepare_model(env)
     step_dt = env.step_dt or 0.02
     frames = []
     with torch.inference_mode():
@@ -104,15 +104,21 @@ def _draws(backend: str) -> bool:
     return result.returncode == 0
 
 
-def _camera_names(env: VecEnv) -> list[str]:
+def _prepare_model(env: VecEnv) -> str | int:
+    """Make the environment's model quick to draw, and return the camera to use."""
     model: Any = getattr(env, "model", None)
-    return [] if model is None else [model.camera(index).name for index in range(model.ncam)]
+    if model is None:
+        return -1
+    # Without these two, OpenGL in software is four times as fast.
+    model.vis.quality.offsamples = 0
+    model.mat_reflectance[:] = 0.0
+    return CAMERA if CAMERA in [model.camera(index).name for index in range(model.ncam)] else -1
 
 
 def _write_mp4(frames: list[np.ndarray], file: Path, step_dt: float) -> Path:
     import imageio
 
-    imageio.mimwrite(file, frames, format="FFMPEG", fps=1.0 / step_dt, codec="libx264", quality=7)
+    imageio.mimwrite(file, list[Any](frames), format="FFMPEG", fps=1.0 / step_dt, codec="libx264", quality=7)
     return file
 
 
