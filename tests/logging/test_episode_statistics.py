@@ -9,7 +9,7 @@ from collections import deque
 import pytest
 import torch
 
-from rslcore.logging import Logger
+from rslcore.logging import Logger, statistics
 from rslcore.logging.statistics import EpisodeStatistics, LogAverages
 
 
@@ -88,13 +88,13 @@ def test_values_are_taken_at_once() -> None:
     assert averages.pop([]) == {"a": 50.5}
 
 
-@pytest.mark.gpu
-def test_gpu_values_wait_on_the_device() -> None:
-    """On a GPU sums stay there and mix with numbers; a key may appear in some steps only."""
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA GPU")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_values_may_wait_on_the_device(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums that stay on a device until read mix with numbers; a key may appear in some steps only."""
+    if device == "cpu":
+        monkeypatch.setattr(statistics, "_on_host", lambda value: False)
     averages = LogAverages()
-    averages.add({"a": torch.tensor([1.0, 3.0], device="cuda"), "b": torch.tensor(1.0, device="cuda"), "c": 5.0})
-    averages.add({"a": torch.tensor(5.0, device="cuda")})
-    averages.add({"a": 3.0, "b": torch.tensor(2.0, device="cuda")})
+    averages.add({"a": torch.tensor([1.0, 3.0], device=device), "b": torch.tensor(1.0, device=device), "c": 5.0})
+    averages.add({"a": torch.tensor(5.0, device=device)})
+    averages.add({"a": 3.0, "b": torch.tensor(2.0, device=device)})
     assert averages.pop(torch.stack(averages.device_sums()).tolist()) == {"a": 3.0, "b": 1.5, "c": 5.0}

@@ -24,6 +24,11 @@ def train(folder: Path, rank: int) -> None:
     torch.manual_seed(rank)
     runner = OnPolicyRunner(SavingPendulumVecEnv(seed=rank), make_cfg(), folder / str(rank), "cpu", console="none")
     runner.learn(2)
+    torch.distributed.barrier()
+    angles = runner.env.angle.clone()
+    runner.load(folder / "0" / "model_1.pt")
+    runner.learn(0)
+    assert torch.equal(runner.env.angle, angles)  # rank 0 goes on with its episodes, the other does not take them over
     tensors = [*runner.alg.actor.state_dict().values(), *runner.alg.critic.state_dict().values()]
     (folder / f"{rank}.txt").write_text(" ".join(tensor.double().sum().item().hex() for tensor in tensors))
     torch.distributed.destroy_process_group()

@@ -13,7 +13,7 @@ import torch
 from pendulum import PendulumVecEnv, make_cfg
 from tensordict import TensorDict
 
-from rslcore.runners import OnPolicyRunner
+from rslcore.runners import OnPolicyRunner, step_checks
 from rslcore.runners.step_checks import StepChecks
 
 
@@ -175,19 +175,36 @@ def test_infinite_values_are_no_nan() -> None:
     StepChecks(1, True).check(obs, torch.zeros(1), torch.zeros(1), 0, 0)
 
 
-@pytest.mark.gpu
-def test_nan_on_the_gpu_is_named_by_its_first_step() -> None:
-    """On a GPU nothing is read per step; the end of the rollout names the first bad step and its environments."""
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA GPU")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_nan_on_a_device_is_named_by_its_first_step(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is read per step, the end of the rollout names the first bad step and its environments."""
+    if device == "cpu":
+        monkeypatch.setattr(step_checks, "_on_host", lambda tensor: False)
     checks = StepChecks(4, True)
     for step in range(5):
-        rewards = torch.zeros(4, device="cuda")
+        obs, rewards = torch.zeros(4, 3, device=device), torch.zeros(4, device=device)
         if step >= 2:
             rewards[step - 1 :] = float("nan")
-        checks.check({"policy": torch.zeros(4, 3, device="cuda")}, rewards, torch.zeros(4, device="cuda"), 7, step)
+        if step == 4:
+            obs[0] = float("nan")
+        checks.check({"policy": obs}, rewards, torch.zeros(4, device=device), 7, step)
     with pytest.raises(ValueError, match=r"rewards .* environment\(s\) 1, 2, 3 at step 2 of iteration 7"):
         checks.raise_if_nan(7)
+
+
+def test_nan_noted_on_a_device_stops_before_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner reads what was noted before it learns from the rollout."""
+    monkeypatch.setattr(step_checks, "_on_host", lambda tensor: False)
+    runner = OnPolicyRunner(
+        Wrapped(lambda obs, rewards, dones, extras: (obs, rewards * float("nan"), dones, extras)),
+        make_cfg(),
+        None,
+        "cpu",
+    )
+    before = parameters(runner).clone()
+    with pytest.raises(ValueError, match="rewards must not contain NaN"):
+        runner.learn(1)
+    assert torch.equal(parameters(runner), before)
 
 
 def test_wrong_shapes_are_named() -> None:

@@ -245,3 +245,18 @@ def test_rsl_rl_loads_ours_and_we_load_theirs(tmp_path: Path) -> None:
     assert back.current_learning_iteration == theirs.current_learning_iteration
     back.learn(1)
     assert back.current_learning_iteration == theirs.current_learning_iteration + 1
+
+
+@pytest.mark.gpu
+def test_checkpoints_move_between_devices(tmp_path: Path) -> None:
+    """A run on the GPU (environment on the CPU) is saved, resumed there, and its policy loads on the CPU."""
+    runner = OnPolicyRunner(SavingPendulumVecEnv(), make_cfg(), tmp_path, "cuda:0", console="none")
+    runner.learn(2)
+    resumed = OnPolicyRunner(SavingPendulumVecEnv(), make_cfg(), tmp_path, "cuda:0", console="none")
+    resumed.load(tmp_path / "model_1.pt")
+    resumed.learn(1)
+    assert resumed.current_learning_iteration == 2
+    on_cpu = make_runner(None)
+    on_cpu.load(tmp_path / "model_2.pt")
+    for ours, theirs in zip(on_cpu.alg.actor.parameters(), resumed.alg.actor.parameters(), strict=True):
+        assert torch.equal(ours, theirs.cpu())

@@ -114,7 +114,7 @@ class LogAverages:
         for key, value in reported.items():
             if isinstance(value, torch.Tensor):
                 self._count[key] = self._count.get(key, 0) + value.numel()
-                if value.device.type != "cpu":
+                if not _on_host(value):
                     on_device[key] = value.sum(dtype=torch.float32)
                     continue
                 number = float(value if value.numel() == 1 else value.sum(dtype=torch.float64))
@@ -143,6 +143,11 @@ class LogAverages:
         means = {key: self._host[key] / count if count else float("nan") for key, count in self._count.items()}
         self._host, self._device, self._count = {}, {}, {}
         return means
+
+
+def _on_host(value: torch.Tensor) -> bool:
+    """Return whether reading the tensor costs no wait for a device."""
+    return value.device.type == "cpu"
 
 
 def _sum_of(key: str, value: Any) -> tuple[float, int]:  # noqa: ANN401

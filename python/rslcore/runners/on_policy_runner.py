@@ -108,7 +108,9 @@ class OnPolicyRunner:
             KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
         """
         with torch.inference_mode():
-            env_restored = self._resume is not None and self._resume.restore_env(self.env, self.logger)
+            env_restored = self._resume is not None and self._resume.restore_env(
+                self.env, self.logger, self.gpu_global_rank
+            )
             if init_at_random_ep_len and not env_restored:
                 self._randomize_episode_lengths()
             obs = self.env.get_observations().to(self.device)

@@ -49,9 +49,14 @@ class ResumeState:
             "num_envs": env.num_envs,
         }
 
-    def restore_env(self, env: Any, logger: Logger) -> bool:  # noqa: ANN401
-        """Continue the running episodes; returns False, and says why, where new ones have to begin."""
+    def restore_env(self, env: Any, logger: Logger, global_rank: int) -> bool:  # noqa: ANN401
+        """Continue the running episodes; returns False, and says why, where new ones have to begin.
+
+        Only rank 0 has saved its environment; others would repeat its episodes.
+        """
         state = self._state["env"]
+        if global_rank != 0:
+            return False
         if state is None or not _saves_state(env):
             reason = "the checkpoint has no state of it" if _saves_state(env) else "it cannot save its state"
         elif self._state["num_envs"] != env.num_envs:

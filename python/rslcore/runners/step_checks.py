@@ -42,9 +42,9 @@ class StepChecks:
         for name, tensor in [*named, ("rewards", rewards), ("dones", dones)]:
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
                 continue
-            if tensor.device.type == "cpu":
-                # One sum is the cheapest test; only where it is not finite (NaN, infinity) are the elements looked at.
-                if not math.isfinite(tensor.sum()) and bool((bad := _bad_rows(tensor)).any()):
+            if _on_host(tensor):
+                # One sum is the cheapest test; it is also NaN for +inf and -inf, so then the elements are looked at.
+                if math.isnan(tensor.sum()) and bool((bad := _bad_rows(tensor)).any()):
                     raise ValueError(_message(name, bad.nonzero().flatten().tolist(), iteration, step))
             else:
                 first = self._first_bad.get(name)
@@ -68,6 +68,11 @@ class StepChecks:
                 earliest = (step, name, [index for index, s in enumerate(steps) if s == step])
         if earliest is not None:
             raise ValueError(_message(earliest[1], earliest[2], iteration, earliest[0] - 1))
+
+
+def _on_host(tensor: torch.Tensor) -> bool:
+    """Return whether reading the tensor costs no wait for a device."""
+    return tensor.device.type == "cpu"
 
 
 def _bad_rows(tensor: torch.Tensor) -> torch.Tensor:
