@@ -10,9 +10,13 @@ namespace {
 // Indices that go through the permutation network together.
 constexpr int64_t kBlock = 512;
 
+constexpr int64_t kCacheLine = 64;
+constexpr int64_t kPrefetchBytes = 4096;
+
 // Images of begin..begin+width-1; those outside 0..last are collected and sent through the network again.
 template <typename U>
-void permutation_block(const Permutation& p, int64_t begin, int64_t width, int64_t* __restrict out) {
+void permutation_block(const Permutation& network, int64_t begin, int64_t width, int64_t* __restrict out) {
+    const Permutation p = network;
     U image[kBlock];
     int32_t position[kBlock];
     for (int64_t i = 0; i < kBlock; ++i) {
@@ -47,26 +51,38 @@ void permutation_block(const Permutation& p, int64_t begin, int64_t width, int64
     }
 }
 
-template <int kBytes>
-inline __attribute__((always_inline)) void copy_bytes(unsigned char* target, const unsigned char* source) {
-    __builtin_memcpy(target, source, kBytes);
+// A row is copied in chunks, the last of which may overlap the one before. kOneChunk: row_bytes is kChunk.
+template <int kChunk, bool kOneChunk>
+void copy_rows(const ShuffleField& field, const int64_t* index, int64_t begin, int64_t end) {
+    const int64_t bytes = kOneChunk ? kChunk : field.row_bytes;
+    const int64_t last = bytes - kChunk;
+    // Rows of several cache lines are fetched ahead; the processor does it by itself for shorter and much
+    // longer ones.
+    const int64_t ahead = kChunk == kCacheLine ? kPrefetchBytes / bytes : 0;
+    const unsigned char* const rows = field.source;
+    unsigned char* target = field.target + begin * bytes;
+    for (int64_t i = begin; i < end; ++i) {
+        if (ahead > 0 && i + ahead < end) {
+            const unsigned char* const next = rows + index[i + ahead] * bytes;
+            for (int64_t at = 0; at < bytes; at += kCacheLine) {
+                __builtin_prefetch(next + at);
+            }
+        }
+        const unsigned char* const row = rows + index[i] * bytes;
+        for (int64_t at = 0; at < last; at += kChunk) {
+            __builtin_memcpy(target + at, row + at, kChunk);
+        }
+        __builtin_memcpy(target + last, row + last, kChunk);
+        target += bytes;
+    }
 }
 
-// kChunk is the largest power of two, up to 64, that fits a row: a row is copied in chunks, the last of which
-// may overlap the one before.
 template <int kChunk>
-void copy_rows(const ShuffleField& field, const int64_t* __restrict index, int64_t begin, int64_t end) {
-    const int64_t bytes = field.row_bytes;
-    const int64_t tail = bytes % kChunk == 0 ? 0 : bytes - kChunk;
-    for (int64_t i = begin; i < end; ++i) {
-        const unsigned char* const source = field.source + index[i] * bytes;
-        unsigned char* const target = field.target + i * bytes;
-        for (int64_t at = 0; at + kChunk <= bytes; at += kChunk) {
-            copy_bytes<kChunk>(target + at, source + at);
-        }
-        if (tail != 0) {
-            copy_bytes<kChunk>(target + tail, source + tail);
-        }
+void copy_rows(const ShuffleField& field, const int64_t* index, int64_t begin, int64_t end) {
+    if (field.row_bytes == kChunk) {
+        copy_rows<kChunk, true>(field, index, begin, end);
+    } else {
+        copy_rows<kChunk, false>(field, index, begin, end);
     }
 }
 
@@ -99,10 +115,8 @@ void shuffle_rows_range(const ShuffleField* fields, int64_t num_fields, const in
                         int64_t end) {
     // Field by field, not row by row: a narrow field stays in cache while all of its rows are taken.
     for (const ShuffleField* field = fields; field != fields + num_fields; ++field) {
-        if (field->row_bytes >= 64) {
-            copy_rows<64>(*field, index, begin, end);
-        } else if (field->row_bytes >= 32) {
-            copy_rows<32>(*field, index, begin, end);
+        if (field->row_bytes >= kCacheLine) {
+            copy_rows<kCacheLine>(*field, index, begin, end);
         } else if (field->row_bytes >= 16) {
             copy_rows<16>(*field, index, begin, end);
         } else if (field->row_bytes >= 8) {

@@ -71,7 +71,7 @@ RSLCORE_HD U permutation_image(const Permutation& p, U i) {
         low ^= permutation_mix(high, p.keys[round + 1]) & p.low_mask;
     }
     const U image = (static_cast<U>(high) << p.low_bits) | low;
-    return image ^ static_cast<U>(image <= 1 ? p.swap : 0);
+    return image ^ (static_cast<U>(image <= 1) & static_cast<U>(p.swap));
 }
 
 }  // namespace rslcore

@@ -175,5 +175,10 @@ def _mix(x: torch.Tensor, key: int) -> torch.Tensor:
 
 def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torch.Tensor]) -> None:
     """out[f][i] = fields[f][index[i]] for every field."""
+    rows = fields[0].shape[0] if fields else 0
+    outside = (index < 0) | (index >= rows)
+    if fields and index.device.type == "cpu" and bool(outside.any()):
+        bad = int(outside.nonzero()[0])
+        raise ValueError(f"shuffle_rows: `index` must be in 0..{rows - 1}, got index[{bad}] = {int(index[bad])}")
     for field, target in zip(fields, out, strict=True):
         torch.index_select(field, 0, index, out=target)

@@ -86,9 +86,18 @@ def shuffle_rows(fields: Fields, index: torch.Tensor, *, out: Fields | None = No
     else:
         targets = list(given.values())
     flat_targets = [target.contiguous() for target in targets]
-    _library.kernel(op, index.device)(
-        [source.contiguous() for source in sources.values()], index.contiguous(), flat_targets
-    )
+    try:
+        _library.kernel(op, index.device)(
+            [source.contiguous() for source in sources.values()], index.contiguous(), flat_targets
+        )
+    except RuntimeError as error:
+        raise _as_value_error(op, error) from None
     for flat, target in zip(flat_targets, targets, strict=True):
         _tensors.write_back(flat, target)
     return out if out is not None else checks.container_like(fields, targets)
+
+
+def _as_value_error(op: str, error: RuntimeError) -> Exception:
+    """What the operator refused by itself (an index outside, shared memory), without its place in the C++ source."""
+    _, found, reason = str(error).partition(f"{op}: ")
+    return ValueError(found + reason.splitlines()[0]) if found else error
