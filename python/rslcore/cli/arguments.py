@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ _PLAIN_WORDS = {
     "invalid literal for int() with base 10:": "must be a whole number, got",
     "could not convert string to float:": "must be a number, got",
     ": must be": " must be",
+    ". Expected 1 values.": "",
 }
+_RULE = re.compile(r"[-─+╰╯]{5}")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 
 
@@ -76,15 +79,9 @@ def parse(
 
 def _sentence(box: str, usage: str) -> str:
     """Return what tyro says in a box, in one sentence without frame and hints."""
-    lines = []
-    for line in _ANSI.sub("", box).splitlines():
-        text = line.strip(" │|")
-        if text.startswith(("╭", "╰", "+")):
-            continue
-        if text.startswith("──"):
-            break
-        lines.append(text)
-    sentence = " ".join(lines).removeprefix("Error parsing ")
+    _title, *lines = (line.strip(" │|") for line in _ANSI.sub("", box).splitlines() if line.strip())
+    body = itertools.dropwhile(_RULE.match, lines)  # under the title there is a rule where the box is drawn in ASCII
+    sentence = " ".join(itertools.takewhile(lambda line: not _RULE.match(line), body)).removeprefix("Error parsing ")
     if choice := _BAD_CHOICE.match(sentence):
         value, option, valid = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])
         return f"{option} cannot be '{value}'; {nearest(value, valid)}"

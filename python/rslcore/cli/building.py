@@ -81,7 +81,8 @@ def make_runner(
     env: VecEnv, cfg: OnPolicyRunnerCfg, log_dir: Path | None, device: str, console: str, command: str
 ) -> OnPolicyRunner:
     """Build the runner that a configuration asks for."""
-    from rslcore.runners import OnPolicyRunner
+    from rslcore.utils import resolve_callable
 
     with user_errors(command):
-        return OnPolicyRunner(env, cfg.to_dict(), log_dir, device, console=console)
+        runner_class: Any = resolve_callable(cfg.class_name)
+        return runner_class(env, cfg.to_dict(), log_dir, device, console=console)

@@ -78,14 +78,14 @@ def _play(options: PlayOptions) -> dict[str, Any]:
     if name is None:
         raise CliError(f"play: '{file.parent}' does not say which task this is; give it with --task")
     spec = find_task(name, "play")
-    # Must happen before MuJoCo is imported, which reads it once.
-    backend = video.find_gl() if options.video != "off" else None
-    if backend is not None:
-        os.environ["MUJOCO_GL"] = backend
     cfg = make_cfg(settings.agent, spec, file.parent / "params", "play") if settings else spec.cfg()
     device = choose_device(options.device, "play")
     seed = cfg.seed + UNSEEN_SEED_OFFSET if options.seed is None else options.seed
 
+    # Must happen before MuJoCo is imported, which reads it once.
+    backend = video.find_gl() if options.video != "off" else None
+    if backend is not None:
+        os.environ["MUJOCO_GL"] = backend
     film_env = make_env(spec, 1, seed, device, "play")
     runner = make_runner(film_env, cfg, None, device, "none", "play")
     with user_errors(f"play: {file}"):

@@ -60,9 +60,12 @@ def run(arguments: Sequence[str]) -> int:
     console = Console(highlight=False, markup=False)
     for spec in specs:
         packages = ", ".join(package for extra in needed[spec.name] for package in EXTRAS[extra])
-        state = install_command(missing[spec.name]) or "installed"
+        install = install_command(missing[spec.name])
         console.print(Text(spec.name, "bold"))
-        console.print(Padding(f"{spec.description}\n{spec.num_envs} environments; needs {packages}: {state}", (0, 4)))
+        console.print(Padding(spec.description, (0, 4)))
+        console.print(f"    {spec.num_envs} environments; needs {packages}: {'missing' if install else 'installed'}")
+        if install:
+            console.print(f"    {install}", soft_wrap=True)
     console.print("\nTrain one with: rslcore train TASK")
     return 0
 

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -87,23 +88,23 @@ def run(arguments: Sequence[str]) -> int:
     )
     try:
         runner = make_runner(env, job.cfg, folder, device, "json" if options.json else "auto", "train")
+        if job.checkpoint is not None:
+            with user_errors(f"train: {job.checkpoint}"):
+                runner.load(job.checkpoint)
+        run_folder.write(
+            folder,
+            run_folder.RunSettings(job.spec.name, options.num_envs, job.cfg.to_dict()),
+            getattr(env, "cfg", {}),
+            command=shlex.join(["rslcore", "train", *arguments]),
+            device=device,
+            threads=torch.get_num_threads(),
+            resumed_from=job.checkpoint,
+        )
+        _learn(job, runner, folder)
     except CliError:
         if job.checkpoint is None:
-            folder.rmdir()
+            shutil.rmtree(folder)
         raise
-    if job.checkpoint is not None:
-        with user_errors(f"train: {job.checkpoint}"):
-            runner.load(job.checkpoint)
-    run_folder.write(
-        folder,
-        run_folder.RunSettings(job.spec.name, options.num_envs, job.cfg.to_dict()),
-        getattr(env, "cfg", {}),
-        command=shlex.join(["rslcore", "train", *arguments]),
-        device=device,
-        threads=torch.get_num_threads(),
-        resumed_from=job.checkpoint,
-    )
-    _learn(job, runner, folder)
     return _finish(job, runner, folder, device)
 
 
@@ -191,18 +192,21 @@ def _read_run(path: Path) -> tuple[Path, run_folder.RunSettings | None]:
 
 def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
     """Train up to the total number of iterations."""
-    remaining = job.cfg.max_iterations - next_iteration(runner)
-    if remaining <= 0:
+    first, total = next_iteration(runner), job.cfg.max_iterations
+    if first >= total:
         runner.logger.console.message(
-            f"Nothing to train: iteration {next_iteration(runner)} of {job.cfg.max_iterations} is reached; "
-            "--iterations sets a larger total"
+            f"Nothing to train: {first} iterations are done; --iterations {total} is the total, not what is added"
         )
         return
     try:
-        runner.learn(remaining, init_at_random_ep_len=job.cfg.init_at_random_ep_len)
+        runner.learn(total - first, init_at_random_ep_len=job.cfg.init_at_random_ep_len)
     except KeyboardInterrupt:
         print(f"Interrupted. Continue with: {_command('train', '--resume', folder)}", file=sys.stderr)
         raise
+    except (ValueError, ImportError) as error:
+        if next_iteration(runner) > first:  # the settings are good, this is something else
+            raise
+        raise CliError(f"train: {error}") from error
 
 
 def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int:

@@ -1,0 +1,80 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""``rslcore tasks`` and ``rslcore doctor``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rslcore import build_info, tasks
+from rslcore.cli import doctor, video
+from rslcore.cli import tasks as tasks_command
+
+
+def test_tasks_lists_the_registry(run):
+    """Every task is listed with description, environments and needs, for people and as JSON."""
+    code, out, _ = run("tasks", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0
+    assert list(rows) == tasks.names()
+    assert rows["half-cheetah"]["needs"] == ["mujoco", "gymnasium"]
+    text = " ".join(run("tasks")[1].split())
+    for name in tasks.names():
+        assert f"{name} {tasks.get(name).description}" in text
+
+
+def test_tasks_says_how_to_install_what_is_missing(run, monkeypatch):
+    """A task whose simulator is missing is listed with the command that installs it."""
+    monkeypatch.setitem(tasks_command.EXTRAS, "gymnasium", ("no_such_package",))
+    rows = {row["name"]: row for row in json.loads(run("tasks", "--json")[1])}
+    assert rows["half-cheetah"]["installed"] is False
+    assert rows["half-cheetah"]["install"] == 'pip install "rslcore[gymnasium]"'
+    assert 'pip install "rslcore[gymnasium]"' in run("tasks")[1]
+
+
+@pytest.fixture
+def no_drawing(monkeypatch):
+    """Do not try the graphics drivers, which takes seconds."""
+    monkeypatch.setattr(video, "find_gl", lambda: None)
+
+
+def test_doctor_reports_for_people_and_programs(no_drawing, run):
+    """Each check has a line; what is missing has its fix; JSON has the build information too."""
+    code, out, _ = run("doctor", "--json")
+    report = json.loads(out)
+    assert report["ok"] is (code == 0)
+    assert report["build"] == build_info()
+    assert all((check["fix"] is None) is check["ok"] for check in report["checks"])
+    text = " ".join(run("doctor")[1].split())
+    for check in report["checks"]:
+        assert f"{'ok' if check['ok'] else 'missing'} {check['name']}" in text
+        if check["fix"]:
+            assert check["fix"] in text
+
+
+def test_doctor_fails_only_where_training_cannot_work(no_drawing, run, monkeypatch):
+    """A missing simulator means exit code 1 and the command that helps; a missing extra does not."""
+    import_module = doctor.importlib.import_module
+
+    def without(missing: str):
+        def fake(name: str):
+            if name == missing:
+                raise ImportError(f"No module named '{name}'")
+            return import_module(name)
+
+        return fake
+
+    monkeypatch.setattr(doctor.importlib, "import_module", without("matplotlib"))
+    assert [check.fix for check in doctor.examine(build_info()) if check.name == "matplotlib"] == [
+        'pip install "rslcore[plot]"'
+    ]
+    checks = {check.name: check for check in doctor.examine(build_info())}
+    assert not checks["matplotlib"].required
+
+    monkeypatch.setattr(doctor.importlib, "import_module", without("mjbatch"))
+    checks = {check.name: check for check in doctor.examine(build_info())}
+    assert checks["mjbatch"].required
+    assert not checks["mjbatch"].ok
+    assert checks["mjbatch"].fix == 'pip install "rslcore[mujoco]"'

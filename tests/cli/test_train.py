@@ -1,0 +1,157 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""``rslcore train``: the run folder, resuming, errors, Ctrl-C. Half-cheetah, seconds of training."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from rslcore.config import OnPolicyRunnerCfg
+from rslcore.logging import read_metrics
+
+from .conftest import TRAINING
+
+
+def test_run_folder_holds_everything(trained):
+    """Checkpoints, TensorBoard events, metrics, settings as resolved, versions and the picture are in the folder."""
+    folder, _ = trained
+    assert {"model_0.pt", "model_1.pt", "metrics.jsonl", "curves.png", "params"} <= {p.name for p in folder.iterdir()}
+    assert list(folder.glob("events.out.tfevents.*"))
+    agent = OnPolicyRunnerCfg.from_dict(yaml.safe_load((folder / "params" / "agent.yaml").read_text()))
+    assert (agent.algorithm.gamma, agent.seed, agent.max_iterations, agent.num_steps_per_env) == (0.98, 7, 2, 8)
+    run = yaml.safe_load((folder / "params" / "run.yaml").read_text())
+    assert (run["task"], run["num_envs"]) == ("half-cheetah", 4)
+    (session,) = run["sessions"]
+    assert session["command"].startswith("rslcore train half-cheetah --num-envs 4")
+    assert {"python", "torch", "mujoco", "rslcore"} <= session["versions"].keys()
+    assert (folder / "params" / "env.yaml").is_file()
+
+
+def test_a_pipe_gets_plain_text(trained):
+    """Without a terminal: rsl_rl's blocks, then figures, run folder and the play command; no escape sequences."""
+    folder, printed = trained
+    assert "Learning iteration 1/2" in printed
+    assert "Evaluation over 2 episodes" in printed
+    assert "Mean return" in printed
+    assert str(folder / "curves.png") in printed
+    assert printed.rstrip().endswith(f"rslcore play {folder}")
+    assert "\x1b" not in printed
+
+
+def test_resume_in_place_up_to_the_total(trained, tmp_path, run, json_lines):
+    """--resume continues the same folder with the settings of the run; --iterations is the total."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    options = ("--iterations", 4, "--eval-episodes", 0, "--video", "off", "--json")
+    code, out, _ = run("train", "--resume", folder, *options)
+    assert code == 0
+    assert [record["iteration"] for record in read_metrics(folder)] == [0, 1, 2, 3]
+    records = json_lines(out)
+    assert [record["iteration"] for record in records if "iteration" in record] == [2, 3]
+    result = records[-1]["result"]
+    assert (result["run_folder"], result["iterations"], result["task"]) == (str(folder), 4, "half-cheetah")
+    assert result["total_steps"] == 4 * 8 * 4
+    agent = yaml.safe_load((folder / "params" / "agent.yaml").read_text())
+    assert (agent["algorithm"]["gamma"], agent["max_iterations"]) == (0.98, 4)
+    sessions = yaml.safe_load((folder / "params" / "run.yaml").read_text())["sessions"]
+    assert [session["resumed_from"] for session in sessions] == [None, str(folder / "model_1.pt")]
+
+    code, out, _ = run("train", "--resume", folder / "model_3.pt", *options)
+    assert code == 0
+    assert "4 iterations are done" in json_lines(out)[0]["message"]
+
+
+def test_damaged_last_checkpoint_is_passed_over(trained, tmp_path, run, json_lines):
+    """A run folder whose last checkpoint is cut short resumes from the one before."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    last = folder / "model_1.pt"
+    last.write_bytes(last.read_bytes()[:1000])
+    code, out, _ = run("train", "--resume", folder, "--eval-episodes", 0, "--video", "off", "--json")
+    assert code == 0
+    assert [record["iteration"] for record in json_lines(out) if "iteration" in record] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["half-chetah"], "unknown task 'half-chetah'; did you mean 'half-cheetah'?"),
+        (["half-cheetah", "--algorithm.gama", "1"], "did you mean '--algorithm.gamma'?"),
+        (["half-cheetah", "--num-envs", "0"], "--num-envs must be at least 1, got 0"),
+        (["half-cheetah", "--save-interval", "0"], "--save-interval must be at least 1, got 0"),
+        (["half-cheetah", "--video", "on"], "--video must be auto or off, got 'on'"),
+        (["half-cheetah", "--device", "gpu"], "--device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
+        (["--num-envs", "4", "half-cheetah"], "usage: rslcore train [TASK] [OPTIONS]"),
+        (["--resume", "/no/such/run"], "there is no file or folder '/no/such/run'"),
+    ],
+)
+def test_errors(error_line, arguments, message):
+    """What the user got wrong is told in one line, before anything is created."""
+    assert message in error_line("train", *arguments)
+
+
+def test_wrong_settings_leave_no_run_folder(run, tmp_path):
+    """Settings that only the first update refuses are told in one line too, and the new run folder is removed."""
+    code, _, err = run(*TRAINING, "--log-dir", tmp_path, "--algorithm.num-mini-batches", 1000)
+    assert code == 2
+    assert err.splitlines()[-1].startswith("rslcore: train: RolloutStorage: `num_mini_batches` must be at most")
+    assert "Traceback" not in err
+    assert list((tmp_path / "half-cheetah").iterdir()) == []
+
+
+def test_resume_refuses_another_task(trained, error_line):
+    """A run of one task cannot be continued as another."""
+    assert "is a run of task 'half-cheetah', got task 'quadruped-flat'" in error_line(
+        "train", "quadruped-flat", "--resume", trained[0]
+    )
+
+
+def test_resume_refuses_another_shape(trained, tmp_path, run):
+    """A checkpoint that does not fit the model is told with both shapes; the checkpoint stays as it was."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    before = (folder / "model_1.pt").read_bytes()
+    code, _, err = run("train", "--resume", folder, "--iterations", 4, "--actor.hidden-dims", 32, 32, "--json")
+    assert code == 2
+    assert "must be [32, 17], got [64, 17]" in err.splitlines()[-1]
+    assert "Traceback" not in err
+    assert (folder / "model_1.pt").read_bytes() == before
+
+
+def test_ctrl_c_saves_and_says_how_to_resume(trained, tmp_path, json_lines):
+    """SIGINT in a training: exit code 130, a checkpoint of the last iteration, the command that continues."""
+    del trained  # the packages are there
+    command = [sys.executable, "-m", "rslcore", *TRAINING, "--iterations", "100000", "--save-interval", "100000"]
+    process = subprocess.Popen(
+        [*command, "--log-dir", str(tmp_path), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    lines = []
+    while '"iteration": 1,' not in (lines[-1] if lines else ""):
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.communicate()[1]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (folder,) = (tmp_path / "half-cheetah").iterdir()
+    assert f"Interrupted. Continue with: rslcore train --resume {folder}" in err
+    assert "Traceback" not in err
+    last = [record for record in json_lines("".join(lines) + out) if "iteration" in record][-1]["iteration"]
+    assert (folder / f"model_{last}.pt").is_file()
+
+
+def test_help_shows_the_defaults_of_the_task(run):
+    """``train TASK --help`` lists every setting with the task's own defaults."""
+    code, out, err = run("train", "half-cheetah", "--help")
+    assert (code, err) == (0, "")
+    text = " ".join(out.replace("│", " ").split())
+    assert "--num-envs INT Environments that are simulated side by side. (default: 64)" in text
+    assert "--iterations INT, --max-iterations INT" in text
+    assert "(default: 651)" in text
+    assert "--algorithm.gamma FLOAT" in text
