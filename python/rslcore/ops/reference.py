@@ -145,9 +145,9 @@ def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
     words = [word for block in range(FEISTEL_ROUNDS // 4 + 1) for word in _random_words(block, seed, offset)]
     keys, swap = words[:FEISTEL_ROUNDS], words[FEISTEL_ROUNDS] & 1
     image = torch.arange(n, dtype=torch.int64, device=out.device)
-    outside = torch.ones_like(image, dtype=torch.bool)
-    while bool(outside.any()):
-        low, high = image & low_mask, image >> low_bits
+    outside = image.clone()
+    while outside.numel() > 0:
+        low, high = image[outside] & low_mask, image[outside] >> low_bits
         for number, key in enumerate(keys):
             if number % 2 == 0:
                 high = high ^ (_mix(low, key) & high_mask)
@@ -155,8 +155,8 @@ def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
                 low = low ^ (_mix(high, key) & low_mask)
         passed = (high << low_bits) | low
         passed = torch.where(passed <= 1, passed ^ swap, passed)
-        image = torch.where(outside, passed, image)
-        outside = image >= n
+        image[outside] = passed
+        outside = outside[passed >= n]
     out.copy_(image)
 
 
