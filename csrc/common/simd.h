@@ -5,9 +5,9 @@
 
 // CPU kernels are compiled once per SIMD level, each into a namespace of that level's name; the best level
 // that the processor has is chosen at run time. A kernel's cpu.cpp defines it in namespace
-// rslcore::RSLCORE_SIMD.
+// rslcore::RSLCORE_SIMD. The emulation of CUDA compares with the baseline alone.
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(RSLCORE_CUDA_EMULATION)
 #define RSLCORE_SIMD_X86 1
 #define RSLCORE_EACH_SIMD_LEVEL(...) \
     namespace baseline {             \
