@@ -9,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 
+import torch
+
 WORKER = textwrap.dedent(
     """
     import sys
@@ -39,7 +41,12 @@ WORKER = textwrap.dedent(
         ppo.compute_returns(observe())
         seen.append(ppo.storage.observations["policy"].flatten(0, 1).clone())
         ppo.update()
-    torch.save({"model": ppo.save(), "seen": torch.cat(seen), "lr": ppo.learning_rate}, out)
+    parameters = [*ppo.actor.parameters(), *ppo.critic.parameters()]
+    for number, parameter in enumerate(parameters):
+        parameter.grad = torch.full_like(parameter, number + 10.0 * rank)
+    ppo.reduce_parameters()
+    reduced = [parameter.grad.clone() for parameter in parameters]
+    torch.save({"model": ppo.save(), "seen": torch.cat(seen), "lr": ppo.learning_rate, "reduced": reduced}, out)
     torch.distributed.destroy_process_group()
     """
 )
@@ -47,8 +54,6 @@ WORKER = textwrap.dedent(
 
 def test_processes_stay_in_step(tmp_path):
     """Law: after updates on different data, all processes have the same parameters, learning rate and moments."""
-    import torch
-
     files = [tmp_path / f"rank{rank}.pt" for rank in range(2)]
     workers = [
         subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(tmp_path / "store"), str(file)])
@@ -58,6 +63,8 @@ def test_processes_stay_in_step(tmp_path):
     first, second = (torch.load(file, weights_only=True) for file in files)
     assert first["lr"] == second["lr"]
     assert not torch.equal(first["seen"], second["seen"])
+    for number, gradients in enumerate(zip(first["reduced"], second["reduced"], strict=True)):
+        assert all((gradient == number + 5.0).all() for gradient in gradients), "gradients are means over processes"
     for model in ("actor_state_dict", "critic_state_dict"):
         for name, value in first["model"][model].items():
             assert torch.equal(value, second["model"][model][name]), name
