@@ -28,7 +28,7 @@ _FIGURES = {
     "return_mean": ("Mean return", "{:.2f}", 1.0),
     "return_std": ("Spread of the return", "{:.2f}", 1.0),
     "episode_length_s": ("Mean episode length", "{:.1f} s", 1.0),
-    "fraction": ("Share of the time", "{:.1f} %", 100.0),
+    "fraction": ("Share of time", "{:.1f} %", 100.0),
 }
 """Name, format and factor of the figures that the tasks report."""
 
@@ -68,7 +68,7 @@ def show(console: Console, figures: dict[str, Any]) -> None:
 def _table(key: str, rows: dict[str, dict[str, float]]) -> Table:
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("Commanded speed (m/s)" if key == "bins" else _name(key))
+    table.add_column("Command (m/s)" if key == "bins" else _name(key))
     for column in columns:
         table.add_column(_name(column), justify="right")
     for name, row in rows.items():

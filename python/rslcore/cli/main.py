@@ -21,6 +21,7 @@ COMMANDS = {
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
 
 _HELP = """\
 usage: rslcore COMMAND [OPTIONS]
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the name of the program; by default what it was started with.
 
     Returns:
-        Exit code: 0, 1 if the doctor finds that training cannot work, 2 for an error of the user, 130 after Ctrl-C.
+        Exit code: 0, 1 if the doctor finds that training cannot work, 2 for an error of the user, 130 after Ctrl-C,
+        141 if the reader of the output is gone.
     """
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of a pipe has seen enough; the interpreter must not fail when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return EXIT_CLOSED_PIPE
     except SystemExit as request:
         return request.code if isinstance(request.code, int) else 0
 

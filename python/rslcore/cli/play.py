@@ -95,17 +95,19 @@ def _play(options: PlayOptions) -> dict[str, Any]:
 
     figures = None
     if options.episodes and spec.evaluate is not None:
-        figures = evaluate(
-            spec,
-            policy,
-            episodes=options.episodes,
-            seed=seed,
-            device=device,
-            command="play",
-            num_envs=options.num_envs,
-        )
+        with console.status(f"Evaluating {options.episodes} episodes"):
+            figures = evaluate(
+                spec,
+                policy,
+                episodes=options.episodes,
+                seed=seed,
+                device=device,
+                command="play",
+                num_envs=options.num_envs,
+            )
         show(console, figures)
-    film, reason = _film(options, file.parent / "play.mp4", backend, film_env, policy)
+    with console.status("Filming"):
+        film, reason = _film(options, file.parent / "play.mp4", backend, film_env, policy)
     if reason is not None:
         console.print(reason)
     if film is not None:

@@ -80,6 +80,8 @@ def run(arguments: Sequence[str]) -> int:
         torch.set_num_threads(options.threads)
     torch.manual_seed(job.cfg.seed)
     device = choose_device(options.device, "train")
+    if not options.json:
+        print(f"Training {job.spec.name}: {options.num_envs} environments, policy on {device}", flush=True)
     env = make_env(job.spec, options.num_envs, job.cfg.seed, device, "train")
     folder = (
         run_folder.create(options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name)
@@ -226,19 +228,22 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
     }
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         try:
-            result["curves"] = _draw_curves(folder, result["hints"])
+            with console.status("Drawing the curves"):
+                result["curves"] = _draw_curves(folder, result["hints"])
             if options.eval_episodes and job.spec.evaluate is not None:
-                result["evaluation"] = evaluate(
-                    job.spec,
-                    runner.get_inference_policy(device),
-                    episodes=options.eval_episodes,
-                    seed=job.cfg.seed + UNSEEN_SEED_OFFSET,
-                    device=device,
-                    command="train",
-                )
+                with console.status(f"Evaluating {options.eval_episodes} episodes"):
+                    result["evaluation"] = evaluate(
+                        job.spec,
+                        runner.get_inference_policy(device),
+                        episodes=options.eval_episodes,
+                        seed=job.cfg.seed + UNSEEN_SEED_OFFSET,
+                        device=device,
+                        command="train",
+                    )
                 show(console, result["evaluation"])
             if options.video == "auto":
-                result["video"] = _film(folder, result["hints"])
+                with console.status("Filming"):
+                    result["video"] = _film(folder, result["hints"])
         except KeyboardInterrupt:
             print(f"Interrupted after the training. Evaluate with: {result['play']}", file=sys.stderr)
             raise
