@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -18,14 +19,22 @@ import rslcore
 
 
 def interleave(calls: dict[str, Callable[[], object]], seconds: float = 2.0, min_rounds: int = 7) -> dict[str, float]:
-    """Median time of each call in microseconds, one call of each per round so that drift hits all alike."""
+    """Median time of each call in microseconds.
+
+    Every round runs each call once, so that drift hits all alike, in random order, so that none always finds the cache
+    that another has warmed.
+    """
     for call in calls.values():
         call()
     times: dict[str, list[float]] = {name: [] for name in calls}
+    order = list(calls)
+    shuffler = random.Random(0)
     deadline = time.perf_counter() + seconds
     rounds = 0
     while rounds < min_rounds or time.perf_counter() < deadline:
-        for name, call in calls.items():
+        shuffler.shuffle(order)
+        for name in order:
+            call = calls[name]
             start = time.perf_counter()
             call()
             times[name].append((time.perf_counter() - start) * 1e6)

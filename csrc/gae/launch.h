@@ -38,13 +38,13 @@ struct GaeScale {
     double scale;  // advantage_scale of the unbiased deviation
 };
 
-// CPU. A tile is a run of environments; tiles are independent.
+// CPU. A tile is a run of environments; tiles are independent. `static`: each SIMD level keeps its own copy.
 inline constexpr int64_t kGaeMaxTile = 512;
-inline int64_t gae_tile(int64_t num_envs) {
+static inline int64_t gae_tile(int64_t num_envs) {
     // Narrow rollouts are cut finer so that several threads share them; whole cache lines per row and thread.
     return num_envs >= 8 * kGaeMaxTile ? kGaeMaxTile : (num_envs / 8 < 64 ? 64 : num_envs / 8 / 64 * 64);
 }
-inline int64_t gae_num_tiles(int64_t num_envs) {
+static inline int64_t gae_num_tiles(int64_t num_envs) {
     return (num_envs + gae_tile(num_envs) - 1) / gae_tile(num_envs);
 }
 

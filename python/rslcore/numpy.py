@@ -76,6 +76,7 @@ def update_and_normalize(
     `count` is an int64 array of shape []: `np.zeros((), np.int64)`.
     """
     op = "update_and_normalize"
+    checks.kind(op, "count", count, np.ndarray)
     checks.moments(op, np.ndarray, x, mean, var, count)
     checks.number(op, "eps", eps, 0.0, float("inf"))
     if until is not None:
