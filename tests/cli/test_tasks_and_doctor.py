@@ -66,15 +66,15 @@ def test_doctor_fails_only_where_training_cannot_work(no_drawing, run, monkeypat
 
         return fake
 
-    monkeypatch.setattr(doctor.importlib, "import_module", without("matplotlib"))
-    assert [check.fix for check in doctor.examine(build_info()) if check.name == "matplotlib"] == [
-        'pip install "rslcore[plot]"'
-    ]
-    checks = {check.name: check for check in doctor.examine(build_info())}
-    assert not checks["matplotlib"].required
+    def report(missing: str) -> tuple[int, dict]:
+        monkeypatch.setattr(doctor.importlib, "import_module", without(missing))
+        code, out, _ = run("doctor", "--json")
+        return code, next(check for check in json.loads(out)["checks"] if check["name"] == missing)
 
-    monkeypatch.setattr(doctor.importlib, "import_module", without("mjbatch"))
-    checks = {check.name: check for check in doctor.examine(build_info())}
-    assert checks["mjbatch"].required
-    assert not checks["mjbatch"].ok
-    assert checks["mjbatch"].fix == 'pip install "rslcore[mujoco]"'
+    for package in ("mujoco", "mjbatch", "gymnasium"):
+        pytest.importorskip(package)
+    code, check = report("matplotlib")
+    assert (code, check["ok"], check["fix"]) == (0, False, 'pip install "rslcore[plot]"')
+    code, check = report("mjbatch")
+    assert (code, check["ok"], check["fix"]) == (1, False, 'pip install "rslcore[mujoco]"')
+    assert "Training cannot work before this is fixed: mjbatch." in run("doctor")[1]
