@@ -46,10 +46,25 @@ def test_play_writes_a_video(backend, trained, tmp_path):
     assert frames[0].std() > 10
 
 
-def test_a_broken_driver_is_passed_over(monkeypatch):
-    """A backend that cannot draw is not chosen, and one that the user set is tried alone."""
-    monkeypatch.setenv("MUJOCO_GL", "no-such-backend")
+def test_what_cannot_draw_is_passed_over(monkeypatch):
+    """The user's MUJOCO_GL goes first, then the others; what cannot draw is passed over, and None if all cannot."""
+    tried = []
+
+    def draws(backend: str) -> bool:
+        tried.append(backend)
+        return backend == "osmesa"
+
+    monkeypatch.setenv("MUJOCO_GL", "glfw")
+    monkeypatch.setattr(video, "_draws", draws)
+    assert video.find_gl() == "osmesa"
+    assert tried == ["glfw", "egl", "osmesa"]
+    monkeypatch.setattr(video, "_draws", lambda backend: False)
     assert video.find_gl() is None
+
+
+def test_a_backend_that_does_not_exist_does_not_draw():
+    """The probe tells a broken backend from a working one without harm to this process."""
+    assert not video._draws("no-such-backend")
 
 
 def test_gif_has_the_length_of_the_film(tmp_path):

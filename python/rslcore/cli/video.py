@@ -41,11 +41,12 @@ with mujoco.Renderer(model, 16, 16) as renderer:
 def find_gl() -> str | None:
     """Return the value of MUJOCO_GL that draws here without a screen, None if there is none.
 
-    A value that the user has set is tried alone. Each is tried in a process of its own, since MuJoCo reads it only
+    A value that the user has set is tried first. Each is tried in a process of its own, since MuJoCo reads it only
     once and a broken driver can end the process.
     """
     wanted = os.environ.get("MUJOCO_GL")
-    return next((backend for backend in ([wanted] if wanted else BACKENDS) if _draws(backend)), None)
+    backends = dict.fromkeys([wanted, *BACKENDS] if wanted else BACKENDS)
+    return next((backend for backend in backends if _draws(backend)), None)
 
 
 def has_ffmpeg() -> bool:
