@@ -70,7 +70,7 @@ def _table(key: str, rows: dict[str, dict[str, float]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("Command (m/s)" if key == "bins" else _name(key))
     for column in columns:
-        table.add_column(_name(column), justify="right")
+        table.add_column(_name(column).replace(" tracking", ""), justify="right")
     for name, row in rows.items():
         table.add_row(name, *(_text(column, row[column]) if column in row else "" for column in columns))
     return table
