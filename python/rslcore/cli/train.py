@@ -155,6 +155,7 @@ def _parse(
     )
     options, cfg = parsed.command, type(cfg)(**_fields(parsed.settings))
     for option, value, least in (
+        ("--num-envs", options.num_envs, 1),
         ("--threads", options.threads, 0),
         ("--eval-episodes", options.eval_episodes, 0),
         ("--iterations", cfg.max_iterations, 0),
