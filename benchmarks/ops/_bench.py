@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import random
 import statistics
 import time
 from collections.abc import Callable
@@ -21,20 +20,15 @@ import rslcore
 def interleave(calls: dict[str, Callable[[], object]], seconds: float = 2.0, min_rounds: int = 7) -> dict[str, float]:
     """Median time of each call in microseconds.
 
-    Every round runs each call once, so that drift hits all alike, in random order, so that none always finds the cache
-    that another has warmed.
+    Every round times each call once, so that drift hits all alike. An untimed call of the same goes before, so that each
+    finds the caches as it leaves them itself and not as its neighbour does.
     """
-    for call in calls.values():
-        call()
     times: dict[str, list[float]] = {name: [] for name in calls}
-    order = list(calls)
-    shuffler = random.Random(0)
     deadline = time.perf_counter() + seconds
     rounds = 0
     while rounds < min_rounds or time.perf_counter() < deadline:
-        shuffler.shuffle(order)
-        for name in order:
-            call = calls[name]
+        for name, call in calls.items():
+            call()
             start = time.perf_counter()
             call()
             times[name].append((time.perf_counter() - start) * 1e6)

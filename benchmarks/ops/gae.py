@@ -25,7 +25,7 @@ TORCHRL_LIMIT = 200_000
 """Samples beyond which TorchRL's function takes seconds a call."""
 
 
-def rsl_rl_loop(data: dict[str, torch.Tensor]) -> Callable[[], object]:
+def rsl_rl_loop(data: dict[str, torch.Tensor], normalize: bool) -> Callable[[], object]:
     """The return computation of rsl_rl's PPO, run as its own code on a storage with these contents."""
     num_steps = data["rewards"].shape[0]
     deep = {name: x.unsqueeze(-1) for name, x in data.items()}
@@ -55,7 +55,7 @@ def rsl_rl_loop(data: dict[str, torch.Tensor]) -> Callable[[], object]:
         critic=Critic(),
         gamma=GAMMA,
         lam=LAM,
-        normalize_advantage_per_mini_batch=True,
+        normalize_advantage_per_mini_batch=not normalize,
     )
     observations = TensorDict({}, batch_size=[data["rewards"].shape[1]])
     return lambda: PPO.compute_returns(algorithm, observations)
@@ -107,7 +107,8 @@ def main() -> None:
             "rslcore.ops.gae, normalize=True": lambda data=data, out=out: ops.gae(
                 **data, gamma=GAMMA, lam=LAM, normalize=True, out=out
             ),
-            "rsl_rl 5.5.1 compute_returns": rsl_rl_loop(data),
+            "rsl_rl 5.5.1 compute_returns": rsl_rl_loop(data, normalize=False),
+            "rsl_rl 5.5.1 compute_returns, normalizing": rsl_rl_loop(data, normalize=True),
             "loop over time steps": python_loop(data),
         }
         if samples <= TORCHRL_LIMIT:

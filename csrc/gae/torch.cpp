@@ -15,7 +15,8 @@ constexpr const char* kOp = "gae";
 void gae(const Tensor& rewards, const Tensor& values, const Tensor& dones, const Tensor& last_values,
          const std::optional<Tensor>& time_outs, const std::optional<Tensor>& terminal_values, double gamma,
          double lam, bool normalize, const Tensor& returns, const Tensor& advantages) {
-    RSLCORE_CHECK(rewards.dim() == 2, kOp, ": `rewards` must be [T, N], got ", rewards.dim(), " dimensions");
+    RSLCORE_CHECK(rewards.dim() == 2 || (rewards.dim() == 3 && rewards.size(2) == 1), kOp,
+                  ": `rewards` must be [T, N] or [T, N, 1], got ", rewards.dim(), " dimensions");
     RSLCORE_CHECK(!terminal_values.has_value() || time_outs.has_value(), kOp,
                   ": `terminal_values` needs `time_outs`");
     abi::dispatch_float(rewards, kOp, "rewards", [&]<typename T>() {

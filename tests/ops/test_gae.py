@@ -149,6 +149,17 @@ def test_trailing_dimension_is_kept() -> None:
         assert torch.equal(result, other.unsqueeze(-1))
 
 
+@pytest.mark.parametrize("deep", ["rewards", "values", "dones", "last_values", "time_outs", "terminal_values"])
+def test_trailing_dimensions_may_differ(deep: str) -> None:
+    """[T, N] beside [T, N, 1], [N] beside [N, 1]: the same numbers, in the shape of `rewards`."""
+    data = rollout(6, 10)
+    wanted = ops.gae(**data, gamma=0.99, lam=0.95)
+    got = ops.gae(**{**data, deep: data[deep].unsqueeze(-1)}, gamma=0.99, lam=0.95)
+    for result, other in zip(got, wanted, strict=True):
+        assert result.dim() == (3 if deep == "rewards" else 2)
+        assert torch.equal(result.reshape(6, 10), other)
+
+
 def test_strided_views_and_out() -> None:
     """Inputs and `out` may be views with any strides: same result, and nothing outside the view is written."""
     data = rollout(7, 33)

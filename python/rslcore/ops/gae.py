@@ -57,13 +57,17 @@ def gae(
         TypeError: An argument is no tensor or has another dtype.
         ValueError: A shape, a device, `gamma` or `lam` does not fit, or a gradient is asked for (GAE has none).
     """
-    tensors = checks.gae(torch.Tensor, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
-    _tensors.check_devices(_OP, tensors)
-    _tensors.refuse_gradient(_OP, tensors)
-    num_steps, num_envs = rewards.shape[:2]
+    plain = _plain(rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
+    if not plain:
+        tensors = checks.gae(
+            torch.Tensor, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out
+        )
+        _tensors.check_devices(_OP, tensors)
+        _tensors.refuse_gradient(_OP, tensors)
+        last_values = last_values.reshape(rewards.shape[1])
 
     def flat(x: torch.Tensor) -> torch.Tensor:
-        return x.reshape(num_steps, num_envs).contiguous()
+        return x.contiguous() if plain else x.reshape(rewards.shape[:2]).contiguous()
 
     returns, advantages = out if out is not None else (torch.empty_like(rewards), torch.empty_like(rewards))
     flat_returns, flat_advantages = flat(returns), flat(advantages)
@@ -71,7 +75,7 @@ def gae(
         flat(rewards),
         flat(values),
         flat(_tensors.as_flags(dones)),
-        last_values.reshape(num_envs).contiguous(),
+        last_values.contiguous(),
         None if time_outs is None else flat(_tensors.as_flags(time_outs)),
         None if terminal_values is None else flat(terminal_values),
         float(gamma),
@@ -83,3 +87,43 @@ def gae(
     _tensors.write_back(flat_returns, returns)
     _tensors.write_back(flat_advantages, advantages)
     return returns, advantages
+
+
+def _plain(
+    rewards: torch.Tensor,
+    values: torch.Tensor,
+    dones: torch.Tensor,
+    last_values: torch.Tensor,
+    gamma: float,
+    lam: float,
+    time_outs: torch.Tensor | None,
+    terminal_values: torch.Tensor | None,
+    out: tuple[torch.Tensor, torch.Tensor] | None,
+) -> bool:
+    """Whether all is as it nearly always is, so that the checks by name and the reshapes, 15 us, need not run."""
+    if type(rewards) is not torch.Tensor or rewards.dtype not in (torch.float32, torch.float64):
+        return False
+    shape, dtype, device = rewards.shape, rewards.dtype, rewards.device
+    if len(shape) != 2 and (len(shape) != 3 or shape[2] != 1):
+        return False
+    if terminal_values is not None and time_outs is None:
+        return False
+    if type(gamma) is not float or type(lam) is not float or not (0.0 <= gamma <= 1.0 and 0.0 <= lam <= 1.0):
+        return False
+    if out is not None and (type(out) is not tuple or len(out) != 2):
+        return False
+    for x in (rewards, values, *(() if terminal_values is None else (terminal_values,)), *(out or ())):
+        if type(x) is not torch.Tensor or x.dtype != dtype or x.shape != shape or x.device != device or x.requires_grad:
+            return False
+    for x in (dones,) if time_outs is None else (dones, time_outs):
+        if type(x) is not torch.Tensor or x.dtype not in (torch.bool, torch.uint8) or x.shape != shape:
+            return False
+        if x.device != device:
+            return False
+    return (
+        type(last_values) is torch.Tensor
+        and last_values.dtype == dtype
+        and last_values.shape == shape[1:]
+        and last_values.device == device
+        and not last_values.requires_grad
+    )
