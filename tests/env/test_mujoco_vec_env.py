@@ -48,18 +48,23 @@ class PendulumEnv(MujocoVecEnv):
         self.reset()
 
     def compute_terminated(self):
+        """Beyond the largest angle."""
         return self.qpos[:, 0].abs() > self.max_angle
 
     def compute_rewards(self, terminated):
+        """Two terms easy to sum by hand."""
         return {"angle": -self.qpos[:, 0].float(), "effort": -0.5 * self.ctrl[:, 0].float()}
 
     def reset_envs(self, env_ids):
+        """Hang with a small random angle."""
         self.qpos[env_ids, 0] = self.uniform(len(env_ids), low=-0.1, high=0.1).double()
 
     def update_events(self):
+        """Draw random numbers on every step, as a task with commands does."""
         self.events += torch.rand(self.num_envs, generator=self.generator)
 
     def compute_observations(self):
+        """Angle and velocity; the random numbers in a group of their own."""
         return {
             "policy": torch.stack((self.qpos[:, 0], self.qvel[:, 0]), 1).float(),
             "events": self.events[:, None] + 0,

@@ -15,6 +15,7 @@ pytest.importorskip("mjbatch")
 
 @pytest.fixture
 def env():
+    """Eight environments from the registry."""
     return tasks.get("half-cheetah").make_env(8, seed=0, device="cpu")
 
 

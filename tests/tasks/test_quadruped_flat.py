@@ -17,6 +17,7 @@ DT = 0.02
 
 @pytest.fixture(autouse=True)
 def one_thread():
+    """Keep the tests light on a shared machine."""
     torch.set_num_threads(1)
 
 
@@ -41,6 +42,7 @@ def rewards(env):
 
 
 def set_rotation(env, axis, angle):
+    """Turn every robot about one world axis."""
     quat = torch.zeros(4, dtype=torch.float64)
     quat[0], quat[1 + "xyz".index(axis)] = math.cos(angle / 2), math.sin(angle / 2)
     env.qpos[:, 3:7] = quat

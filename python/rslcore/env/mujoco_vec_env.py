@@ -56,6 +56,10 @@ class MujocoVecEnv(VecEnv):
     Results depend on the seed and not on the number of threads. All randomness comes from `generator`.
     """
 
+    step_dt: float
+    """Duration of one env step, seconds."""
+    max_episode_length: int
+    """Time limit in env steps."""
     reward_terms: tuple[str, ...]
     """Names of the reward terms, in the order in which they are summed."""
 

@@ -118,7 +118,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         raise TypeError(f"half-cheetah evaluate: `env` must be a HalfCheetahEnv, got {type(env).__name__}")
     if episodes < 1:
         raise ValueError(f"half-cheetah evaluate: `episodes` must be at least 1, got {episodes}")
-    finished = []
+    finished: list[torch.Tensor] = []
     while len(finished) * env.num_envs < episodes:
         observations = env.reset()
         episode_return = torch.zeros(env.num_envs, dtype=torch.float64)

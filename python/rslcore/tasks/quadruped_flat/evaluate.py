@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -54,7 +55,9 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     edges = torch.tensor((0.0, *SPEED_BINS))
     # Rows: steps counted, sum of linear errors, sum of yaw errors. Column 0: standing.
     sums = torch.zeros(3, len(edges), dtype=torch.float64)
-    returns, lengths, falls = [], [], 0
+    returns: list[float] = []
+    lengths: list[float] = []
+    falls = 0
     remaining = episodes
     while remaining > 0:
         running = torch.arange(env.num_envs) < remaining
@@ -85,7 +88,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         returns += episode_return[:counted_envs].tolist()
         lengths += episode_length[:counted_envs].tolist()
 
-    labels = ["standing", *(f"{low:g}-{high:g}" for low, high in zip(edges[:-1], edges[1:], strict=True))]
+    labels = ["standing", *(f"{low:g}-{high:g}" for low, high in pairwise((0.0, *SPEED_BINS)))]
     total = sums.sum(1)
     steps = total[0].clamp(min=1.0)
     all_returns = torch.tensor(returns, dtype=torch.float64)
