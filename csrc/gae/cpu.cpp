@@ -42,16 +42,49 @@ void gae_row(const GaeArgs<T>& args, int64_t row, int64_t width, const T* __rest
     }
 }
 
-// Sum in a fixed tree order, destroying the summands; unused ones are zero.
-double tree_sum(double (&x)[kGaeMaxTile]) {
-    static_assert((kGaeMaxTile & (kGaeMaxTile - 1)) == 0, "halving needs a power of two");
-    for (int64_t half = kGaeMaxTile / 2; half > 0; half /= 2) {
-        for (int64_t n = 0; n < half; ++n) {
-            x[n] += x[n + half];
+// Sums about a shift, in two sets of eight lanes that stay in vector registers; added up in lane order at the
+// end.
+class ShiftedSums {
+  public:
+    explicit ShiftedSums(double shift) : shift_(shift) {}
+
+    template <typename T>
+    void add(const T* x, int64_t width) {
+        int64_t n = 0;
+        for (; n + 2 * kLanes <= width; n += 2 * kLanes) {
+            for (int64_t set = 0; set < 2; ++set) {
+                Vector<T> values;
+                __builtin_memcpy(&values, x + n + set * kLanes, sizeof(values));
+                const Vector<double> centred = __builtin_convertvector(values, Vector<double>) - shift_;
+                sum_[set] += centred;
+                square_[set] += centred * centred;
+            }
+        }
+        for (; n < width; ++n) {
+            const double centred = static_cast<double>(x[n]) - shift_;
+            sum_[0][0] += centred;
+            square_[0][0] += centred * centred;
         }
     }
-    return x[0];
-}
+
+    GaePartial total() const {
+        GaePartial result{shift_, 0.0, 0.0};
+        for (int64_t lane = 0; lane < kLanes; ++lane) {
+            result.sum += sum_[0][lane] + sum_[1][lane];
+            result.square += square_[0][lane] + square_[1][lane];
+        }
+        return result;
+    }
+
+  private:
+    static constexpr int64_t kLanes = 8;
+    template <typename T>
+    using Vector [[gnu::vector_size(kLanes * sizeof(T))]] = T;
+
+    double shift_;
+    Vector<double> sum_[2] = {};
+    Vector<double> square_[2] = {};
+};
 
 }  // namespace
 
@@ -62,30 +95,20 @@ void gae_tiles(const GaeArgs<T>& args, GaePartial* partials, int64_t begin, int6
         const int64_t first = i * tile;
         const int64_t width = args.num_envs - first < tile ? args.num_envs - first : tile;
         T advantage[kGaeMaxTile] = {};
-        // One accumulator per environment; beyond `width` they stay zero.
-        double sum[kGaeMaxTile] = {};
-        double square[kGaeMaxTile] = {};
-        double shift = 0.0;
         const T* next_values = args.last_values + first;
         for (int64_t t = args.num_steps - 1; t >= 0; --t) {
             const int64_t row = t * args.num_envs + first;
             gae_row(args, row, width, next_values, advantage);
             next_values = args.values + row;
-            if (partials == nullptr) {
-                continue;
-            }
-            if (t == args.num_steps - 1) {
-                shift = static_cast<double>(advantage[0]);
-            }
-#pragma GCC ivdep
-            for (int64_t n = 0; n < width; ++n) {
-                const double centred = static_cast<double>(advantage[n]) - shift;
-                sum[n] += centred;
-                square[n] += centred * centred;
-            }
         }
         if (partials != nullptr) {
-            partials[i] = {shift, tree_sum(sum), tree_sum(square)};
+            // A second pass over the tile, which is still in the cache; any of its values serves as the
+            // shift.
+            ShiftedSums sums(static_cast<double>(advantage[0]));
+            for (int64_t t = 0; t < args.num_steps; ++t) {
+                sums.add(args.advantages + t * args.num_envs + first, width);
+            }
+            partials[i] = sums.total();
         }
     }
 }

@@ -28,7 +28,7 @@ struct GaeArgs {
 
 // Sums of one tile's advantages about a shift, in float64: merged in tile order they give mean and deviation.
 struct GaePartial {
-    double shift;   // first advantage of the tile
+    double shift;   // some advantage of the tile
     double sum;     // of (advantage - shift)
     double square;  // of (advantage - shift)^2
 };

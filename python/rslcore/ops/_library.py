@@ -54,7 +54,7 @@ _warned: set[str] = set()
 def kernel(op: str, device: torch.device) -> Callable[..., Any]:
     """The compiled operator for tensors on `device`, or the reference with one warning that says why."""
     if errors.get(device.type, "no kernels are written for it") is None:
-        return getattr(torch.ops.rslcore, op).default
+        return _compiled[op]
     if device.type not in _warned:
         _warned.add(device.type)
         reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
@@ -77,6 +77,9 @@ _WRITING = (
 )
 """Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
 
+_compiled: dict[str, Callable[..., Any]] = {}
+
 if errors["cpu"] is None:
+    _compiled = {op: getattr(torch.ops.rslcore, op).default for op in (*_WRITING, "normalize")}
     for _op in _WRITING:
         torch.library.register_fake(f"rslcore::{_op}", lambda *args: None)
