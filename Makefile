@@ -15,7 +15,7 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
 CPP := $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 ARGS ?=
 
-.PHONY: train test lint build benchmark clean
+.PHONY: train test lint build clean
 .DELETE_ON_ERROR:
 
 train: build
@@ -24,7 +24,7 @@ train: build
 test: build $(STAMPS)/test
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: $(STAMPS)/lint
+lint: $(STAMPS)/train $(STAMPS)/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
@@ -33,18 +33,21 @@ lint: $(STAMPS)/lint
 build: $(STAMPS)/build
 
 $(STAMPS)/build: $(STAMPS)/train $(NATIVE)
-	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
+	@echo "== Building rslcore (half a minute the first time; with nvcc at hand the CUDA kernels too)"
+	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
 # torch first and by itself: pinned, so that no other package asks for a build of several gigabytes.
-$(STAMPS)/venv: requirements/torch.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(STAMPS)/venv: requirements/torch.txt requirements/constraints.txt
+	@echo "== Installing torch into $(VENV) (a minute or so)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS)
-	$(BIN)/pip install --quiet --requirement requirements/torch.txt
+	@$(BIN)/pip install --quiet --requirement requirements/torch.txt
 	@touch $@
 
 $(STAMPS)/%: requirements/%.txt requirements/constraints.txt $(STAMPS)/venv
-	$(BIN)/pip install --quiet --requirement $<
+	@echo "== Installing what \`make $*\` needs"
+	@$(BIN)/pip install --quiet --requirement $<
 	@touch $@
 
 clean:
