@@ -123,17 +123,24 @@ def test_feet_rewards(env):
     assert rewards(env)["feet_air_time"] == 0.0
 
 
-def test_gait_reward_follows_the_clock(env):
-    """At a quarter of the cycle FL and RR should be at full swing height, FR and RL on the ground."""
+def test_gait_rewards_follow_the_clock(env):
+    """At a quarter of the cycle FL and RR swing at full height, FR and RL stand; standing robots have all feet down."""
     env._phase[:] = 0.25
-    height = QuadrupedFlatCfg.swing_height
-    env._sensors[:, 4:16].view(4, 4, 3)[..., 2] = 0.023 + torch.tensor([height, 0.0, 0.0, height]).double()
-    assert rewards(env)["gait"] == pytest.approx(1.0, rel=1e-4)
-    env._sensors[:, 6] -= 0.05
-    assert rewards(env)["gait"] == pytest.approx(math.exp(-0.0025 / QuadrupedFlatCfg.gait_sigma), rel=1e-3)
+    swing, clearance = QuadrupedFlatCfg.swing_height, env._sensors[:, 4:16].view(4, 4, 3)[..., 2]
+    clearance[:] = 0.023 + torch.tensor([swing, 0.0, 0.0, swing]).double()
+    env._sensors[:, :4] = torch.tensor([0.0, 30.0, 30.0, 0.0]).double()
+    terms = rewards(env)
+    assert terms["gait"] == pytest.approx(1.0) and terms["foot_height"] == pytest.approx(1.0, rel=1e-4)
+    clearance[:, 0] -= 0.05
+    env._sensors[:, 0] = 30.0
+    terms = rewards(env)
+    assert terms["gait"] == pytest.approx(0.75)
+    assert terms["foot_height"] == pytest.approx(math.exp(-0.0025 / QuadrupedFlatCfg.foot_height_sigma), rel=1e-3)
     env.standing[:] = True
-    env._sensors[:, 4:16].view(4, 4, 3)[..., 2] = 0.023
-    assert rewards(env)["gait"] == pytest.approx(1.0, rel=1e-4)
+    clearance[:] = 0.023
+    env._sensors[:, :4] = 30.0
+    terms = rewards(env)
+    assert terms["gait"] == pytest.approx(1.0) and terms["foot_height"] == pytest.approx(1.0, rel=1e-4)
 
 
 def test_falls_end_the_episode_without_time_out(env):

@@ -31,17 +31,19 @@ class RewardWeights:
     """exp(-|v_xy command - v_xy|^2 / sigma), base frame."""
     track_yaw: float = 0.75
     """exp(-(yaw rate command - yaw rate)^2 / sigma)."""
-    gait: float = 1.0
-    """exp of the squared distance of the feet from the height that the gait clock asks for."""
-    feet_air_time: float = 0.5
-    """At touchdown: time in the air beyond 0.1 s, at most 0.3 s; zero when standing is commanded."""
-    vertical_velocity: float = -1.0
+    gait: float = 1.5
+    """Fraction of the feet that are on the ground or in the air as the gait clock asks."""
+    foot_height: float = 0.5
+    """exp(-d^2 / sigma), d the distance of the feet from the heights that the gait clock asks for."""
+    feet_air_time: float = 0.2
+    """At touchdown: time in the air beyond 0.1 s, at most 0.15 s; zero when standing is commanded."""
+    vertical_velocity: float = -2.0
     """Squared vertical velocity of the base."""
     roll_pitch_rate: float = -0.02
     """Squared roll and pitch rate."""
     upright: float = -2.5
     """Squared horizontal part of the gravity direction in the base frame."""
-    base_height: float = -20.0
+    base_height: float = -60.0
     """Squared distance of the base from its standing height."""
     torque: float = -1e-4
     """Sum of squared joint torques."""
@@ -80,8 +82,8 @@ class QuadrupedFlatCfg:
     """Height that a swinging foot should reach, m."""
     tracking_sigma: float = 0.2
     """Width of the tracking rewards, (m/s)^2 and (rad/s)^2."""
-    gait_sigma: float = 0.004
-    """Width of the gait reward, m^2."""
+    foot_height_sigma: float = 0.004
+    """Width of the foot height reward, m^2."""
     standing_height: float = 0.29
     """Base height that `base_height` rewards, m."""
     min_base_height: float = 0.15
@@ -223,17 +225,18 @@ class QuadrupedFlatEnv(MujocoVecEnv):
         """The terms described at `RewardWeights`."""
         cfg = self.cfg
         moving = (~self.standing).float()
-        swing = self._foot_phase()
-        # Half of the cycle on the ground, half a sine arc in the air.
-        wanted_height = cfg.swing_height * torch.sin(2 * math.pi * swing).clamp_(min=0.0) * moving[:, None]
+        # Half of the cycle a sine arc in the air, half on the ground.
+        arc = torch.sin(2 * math.pi * (self._phase[:, None] + self._gait_offsets)) * moving[:, None]
+        wanted_height = cfg.swing_height * arc.clamp(min=0.0)
         landed = self.contacts & (self._air_time > 0)
-        air_bonus = ((self._air_time - 0.1).clamp_(max=0.3) * landed).sum(1) * moving / self.step_dt
+        air_bonus = ((self._air_time - 0.1).clamp_(max=0.15) * landed).sum(1) * moving / self.step_dt
         terms = {
             "track_linear": torch.exp(
                 -(self.command[:, :2] - self.lin_vel[:, :2]).square().sum(1) / cfg.tracking_sigma
             ),
             "track_yaw": torch.exp(-(self.command[:, 2] - self.ang_vel[:, 2]).square() / cfg.tracking_sigma),
-            "gait": torch.exp(-(self._foot_height - wanted_height).square().sum(1) / cfg.gait_sigma),
+            "gait": (self.contacts == (arc <= 0)).float().mean(1),
+            "foot_height": torch.exp(-(self._foot_height - wanted_height).square().sum(1) / cfg.foot_height_sigma),
             "feet_air_time": air_bonus,
             "vertical_velocity": self.lin_vel[:, 2].square(),
             "roll_pitch_rate": self.ang_vel[:, :2].square().sum(1),
@@ -313,10 +316,6 @@ class QuadrupedFlatEnv(MujocoVecEnv):
             "policy": torch.cat((noisy, known), 1),
             "critic": torch.cat((measured, known, privileged), 1),
         }
-
-    def _foot_phase(self) -> torch.Tensor:
-        """Phase of every foot in [0, 1): in the air during the first half, [N, 4]."""
-        return (self._phase[:, None] + self._gait_offsets).remainder_(1.0)
 
     def _draw_commands(self, env_ids: torch.Tensor) -> None:
         cfg, count = self.cfg, len(env_ids)
