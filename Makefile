@@ -9,14 +9,14 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export RSLCORE_WERROR := ON
 
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
 CPP := $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 ARGS ?=
 
-.PHONY: train test lint build clean
+.PHONY: train test lint build clean FORCE
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 
 train: build
 	$(BIN)/rslcore train $(ARGS)
@@ -32,15 +32,22 @@ lint: $(STAMPS)/train $(STAMPS)/lint
 
 build: $(STAMPS)/build
 
-$(STAMPS)/build: $(STAMPS)/train $(NATIVE)
+$(STAMPS)/build: $(STAMPS)/train $(STAMPS)/options $(NATIVE)
 	@echo "== Building rslcore (half a minute the first time; with nvcc at hand the CUDA kernels too)"
 	@$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# Changes when the options of the build do, or which nvcc there is.
+OPTIONS := $(RSLCORE_CUDA) $(RSLCORE_WERROR) $(shell command -v nvcc)
+$(STAMPS)/options: $(STAMPS)/venv FORCE
+	@echo '$(OPTIONS)' | cmp -s - $@ || echo '$(OPTIONS)' >$@
+FORCE:
+
 # torch first and by itself: pinned, so that no other package asks for a build of several gigabytes.
 $(STAMPS)/venv: requirements/torch.txt requirements/constraints.txt
 	@echo "== Installing torch into $(VENV) (a minute or so)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "rslcore needs Python 3.10 or newer: make PYTHON=python3.x")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@mkdir -p $(STAMPS)
 	@$(BIN)/pip install --quiet --requirement requirements/torch.txt
 	@touch $@

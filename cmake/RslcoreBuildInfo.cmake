@@ -7,7 +7,10 @@ function(rslcore_write_build_info)
         execute_process(
             COMMAND ${GIT_EXECUTABLE} describe --always --dirty --abbrev=12
             WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}
-            OUTPUT_VARIABLE RSLCORE_GIT_REVISION OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+            OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+        if(revision)
+            set(RSLCORE_GIT_REVISION ${revision})
+        endif()
         # Configure again after a commit, so that the revision told is the one built.
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/.git/logs/HEAD)
     endif()

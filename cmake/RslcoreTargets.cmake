@@ -4,7 +4,9 @@ set(RSLCORE_CSRC ${CMAKE_CURRENT_SOURCE_DIR}/csrc)
 
 function(rslcore_configure target)
     target_include_directories(${target} PRIVATE ${RSLCORE_CSRC})
-    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
+    # Messages name source files by their path in the project, wherever it was built.
+    target_compile_options(${target} PRIVATE
+        "$<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=>")
     if(RSLCORE_WERROR)
         target_compile_options(${target} PRIVATE
             $<$<COMPILE_LANGUAGE:CXX>:-Werror>

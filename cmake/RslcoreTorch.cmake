@@ -5,19 +5,20 @@
 find_package(Python REQUIRED COMPONENTS Interpreter Development.Module)
 
 execute_process(
-    COMMAND ${Python_EXECUTABLE} -c "import torch, os; print(os.path.dirname(torch.__file__)); print(torch.__version__)"
+    COMMAND ${Python_EXECUTABLE} -c "import torch, os; print(); print(os.path.dirname(torch.__file__)); print(torch.__version__)"
     OUTPUT_VARIABLE RSLCORE_TORCH_ANSWER
     OUTPUT_STRIP_TRAILING_WHITESPACE
-    ERROR_QUIET
+    ERROR_VARIABLE RSLCORE_TORCH_ERROR
     RESULT_VARIABLE RSLCORE_TORCH_STATUS)
 if(NOT RSLCORE_TORCH_STATUS EQUAL 0)
     message(FATAL_ERROR
-        "rslcore builds against the torch that is installed, and ${Python_EXECUTABLE} has none.\n"
-        "Run:  pip install torch scikit-build-core pybind11 ninja && pip install --no-build-isolation .")
+        "rslcore builds against the torch that is installed, and ${Python_EXECUTABLE} cannot import it.\n"
+        "Run:  pip install torch scikit-build-core pybind11 ninja && pip install --no-build-isolation .\n"
+        "${RSLCORE_TORCH_ERROR}")
 endif()
 string(REPLACE "\n" ";" RSLCORE_TORCH_ANSWER "${RSLCORE_TORCH_ANSWER}")
-list(GET RSLCORE_TORCH_ANSWER 0 RSLCORE_TORCH_DIR)
-list(GET RSLCORE_TORCH_ANSWER 1 RSLCORE_TORCH_VERSION)
+list(GET RSLCORE_TORCH_ANSWER -2 RSLCORE_TORCH_DIR)
+list(GET RSLCORE_TORCH_ANSWER -1 RSLCORE_TORCH_VERSION)
 if(RSLCORE_TORCH_VERSION VERSION_LESS 2.10)
     message(FATAL_ERROR "rslcore needs torch >= 2.10 (libtorch stable ABI), found ${RSLCORE_TORCH_VERSION}.")
 endif()

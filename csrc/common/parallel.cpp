@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -17,7 +18,7 @@ int64_t max_threads() {
     if (const char* wanted = std::getenv("RSLCORE_NUM_THREADS")) {
         const int64_t threads = std::atoll(wanted);
         if (threads > 0) {
-            return threads;
+            return std::min<int64_t>(threads, 1024);
         }
     }
     cpu_set_t allowed;
@@ -36,8 +37,16 @@ void parallel_for(int64_t units, int64_t grain, const std::function<void(int64_t
     const int64_t threads = std::clamp<int64_t>(units / std::max<int64_t>(grain, 1), 1, max_threads());
     const int64_t share = ceil_div(units, threads);
     std::vector<std::thread> helpers;
-    for (int64_t begin = share; begin < units; begin += share) {
-        helpers.emplace_back([&body, begin, end = std::min(begin + share, units)] { body(begin, end); });
+    helpers.reserve(threads);
+    int64_t begin = share;
+    try {
+        for (; begin < units; begin += share) {
+            helpers.emplace_back([&body, begin, end = std::min(begin + share, units)] { body(begin, end); });
+        }
+    } catch (const std::system_error&) {
+        // No more threads to be had here: this one does the rest. The cut into units stays, and so does the
+        // result.
+        body(begin, units);
     }
     body(0, std::min(share, units));
     for (std::thread& helper : helpers) {

@@ -16,8 +16,8 @@ inline int64_t ceil_div(int64_t a, int64_t b) {
     return (a + b - 1) / b;
 }
 
-// Units per thread that make a thread worth waking: about 64 Ki elements of work, some 20 us, twice what
-// waking costs.
+// Units per thread that make a thread worth waking: about 32 Ki elements of work, some 10 us, what waking
+// costs.
 inline int64_t grain_units(int64_t elements_per_unit) {
     constexpr int64_t kElementsPerThread = 32 * 1024;
     return elements_per_unit >= kElementsPerThread ? 1 : ceil_div(kElementsPerThread, elements_per_unit + 1);
