@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,8 @@ def test_cuda_library_loads_without_a_gpu(tmp_path: Path) -> None:
     source = tmp_path / "stub.c"
     source.write_text("int aoti_torch_get_current_cuda_stream(int index, void** stream) { return 1; }\n")
     stub = tmp_path / "libtorch_cuda.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-Wl,-soname,libtorch_cuda.so", "-o", stub, source], check=True)
+    compiler = os.environ.get("CC", "cc")
+    subprocess.run([compiler, "-shared", "-fPIC", "-Wl,-soname,libtorch_cuda.so", "-o", stub, source], check=True)
     subprocess.run([sys.executable, "-c", _LOAD, stub, library("rslcore_cuda"), *OPERATORS], check=True)
 
 
