@@ -166,6 +166,39 @@ def test_environments_that_cannot_continue_start_anew(tmp_path: Path, capsys: py
         assert reason in capsys.readouterr().out
 
 
+def test_environment_state_refused_for_any_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever exception the environment raises on its saved state, training goes on with new episodes."""
+
+    class Refusing(SavingPendulumVecEnv):
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            raise RuntimeError("sizes differ")
+
+    make_runner(tmp_path).learn(2)
+    runner = OnPolicyRunner(Refusing(), make_cfg(), tmp_path, "cpu", console="plain")
+    runner.load(tmp_path / "model_1.pt")
+    runner.learn(1)
+    assert "starts new episodes: it refuses the saved state: RuntimeError: sizes differ" in capsys.readouterr().out
+
+
+def test_environment_can_be_used_after_learning(tmp_path: Path) -> None:
+    """No tensor of the environment is one of inference mode: after learn, new or resumed, it steps under no_grad."""
+
+    class InPlace(SavingPendulumVecEnv):
+        def step(self, actions: torch.Tensor) -> Any:
+            self.episode_length_buf += 1
+            self.angle += 0.05 * self.speed
+            dones = torch.zeros(self.num_envs, dtype=torch.bool)
+            return self.get_observations(), self.angle.clone(), dones, {}
+
+    for resumed in (False, True):
+        runner = make_runner(tmp_path, InPlace())
+        if resumed:
+            runner.load(tmp_path / "model_0.pt")
+        runner.learn(1, init_at_random_ep_len=True)
+        with torch.no_grad():
+            runner.env.step(torch.zeros(16, 1))
+
+
 def test_unsavable_environment_state_is_left_out(tmp_path: Path) -> None:
     """A state with other objects than tensors and plain values is left out with a warning that names it."""
 

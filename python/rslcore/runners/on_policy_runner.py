@@ -107,7 +107,7 @@ class OnPolicyRunner:
             ValueError: The environment returned NaN or wrong shapes.
             KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
         """
-        with torch.inference_mode():
+        with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
             env_restored = self._resume is not None and self._resume.restore_env(
                 self.env, self.logger, self.gpu_global_rank
             )

@@ -64,8 +64,8 @@ class ResumeState:
         else:
             try:
                 env.load_state_dict(state)
-            except (ValueError, KeyError) as error:
-                reason = f"it refuses the saved state: {error}"
+            except Exception as error:  # whatever a foreign environment raises, training can go on without its state
+                reason = f"it refuses the saved state: {type(error).__name__}: {error}"
             else:
                 logger.load_running(self._state["logger"])
                 return True
