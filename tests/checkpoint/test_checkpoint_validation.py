@@ -57,6 +57,74 @@ def test_optimizer_state_must_match_its_parameters() -> None:
         checkpoint.check_compatible(content, other, optimizer=optimizer, load_cfg={"optimizer": True})
 
 
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+@pytest.mark.parametrize("saved", OPTIMIZERS)
+@pytest.mark.parametrize("own", OPTIMIZERS)
+def test_state_of_another_optimizer_is_refused(saved: str, own: str) -> None:
+    """Every optimizer accepts its own state, new or used, and refuses that of every other one."""
+
+    def stepped(name: str) -> torch.optim.Optimizer:
+        parameter = torch.nn.Parameter(torch.zeros(2, 3))
+        parameter.grad = torch.ones(2, 3)
+        optimizer = OPTIMIZERS[name]([parameter], lr=1e-3)
+        optimizer.step()
+        return optimizer
+
+    content = {"optimizer_state_dict": stepped(saved).state_dict()}
+    for optimizer in (stepped(own), OPTIMIZERS[own]([torch.nn.Parameter(torch.zeros(2, 3))], lr=1e-3)):
+        if saved == own:
+            checkpoint.check_compatible({}, content, optimizer=optimizer)
+        else:
+            with pytest.raises(checkpoint.CheckpointError, match=r"\['param_groups'\]\[0\]\['"):
+                checkpoint.check_compatible({}, content, optimizer=optimizer)
+
+
+def test_incomplete_optimizer_state_is_refused() -> None:
+    """A missing learning rate, a missing moment and a moment that is no tensor are named."""
+    for part, key, message in (
+        ("param_groups", "lr", r"\['param_groups'\]\[0\]\['lr'\] is missing, expected the settings of Adam"),
+        ("state", "exp_avg", r"\['state'\]\[0\]\['exp_avg'\] is missing, expected the state of Adam"),
+    ):
+        content, optimizer = make()
+        del content["optimizer_state_dict"][part][0][key]
+        with pytest.raises(checkpoint.CheckpointError, match=message):
+            checkpoint.check_compatible(content, content, optimizer=optimizer)
+    content, optimizer = make()
+    content["optimizer_state_dict"]["state"][0]["exp_avg"] = None
+    with pytest.raises(checkpoint.CheckpointError, match=r"\['exp_avg'\] must be \[4, 3\], got NoneType"):
+        checkpoint.check_compatible(content, content, optimizer=optimizer)
+
+
+def test_nan_weights_are_refused() -> None:
+    """A checkpoint of a diverged training names the entry that is NaN."""
+    content, optimizer = make()
+    diverged, _ = make()
+    diverged["critic_state_dict"]["bias"].fill_(float("nan"))
+    with pytest.raises(checkpoint.CheckpointError, match=r"critic_state_dict\['bias'\] must not contain NaN"):
+        checkpoint.check_compatible(content, diverged, optimizer=optimizer)
+
+
+def test_structure_names_the_key_that_differs() -> None:
+    """Keys that are missing and values of another kind are refused by their whole path; more keys are no matter."""
+    expected = {"a": {"n": 1, "t": torch.zeros(2)}, "any": None}
+    checkpoint.check_structure("s", expected, {"a": {"n": 2.0, "t": torch.zeros(3), "more": 1}, "any": "x"})
+    for found, message in (
+        (3, "s must be a dict, got int"),
+        ({"a": {"n": 1}, "any": 0}, r"s\['a'\]\['t'\] is missing, got the keys \['n'\]"),
+        ({"a": {"n": "1", "t": 0}, "any": 0}, r"s\['a'\]\['n'\] must be a number, got str"),
+        ({"a": {"n": 1, "t": 0}, "any": 0}, r"s\['a'\]\['t'\] must be a Tensor, got int"),
+    ):
+        with pytest.raises(checkpoint.CheckpointError, match=message):
+            checkpoint.check_structure("s", expected, found)
+
+
 def test_missing_and_surplus_entries_depend_on_strict() -> None:
     """Strict refuses missing and surplus entries by name, otherwise both pass."""
     content, optimizer = make()

@@ -15,6 +15,7 @@ import torch
 from pendulum import PendulumVecEnv, SavingPendulumVecEnv, make_cfg
 
 from rslcore import checkpoint
+from rslcore.algorithms import PPO
 from rslcore.logging import read_metrics
 from rslcore.runners import OnPolicyRunner
 
@@ -243,6 +244,35 @@ def test_wrong_checkpoints_change_nothing(tmp_path: Path) -> None:
     after = runner.alg.save()
     assert_same_state(before, {key: after[key] for key in before})
     assert runner.current_learning_iteration == 0
+
+
+def test_foreign_resume_state_changes_nothing(tmp_path: Path) -> None:
+    """A "rslcore_state" without an expected key is refused by its name before the weights are loaded."""
+    runner = make_runner(None)
+    runner.save(tmp_path / "model.pt")
+    content = checkpoint.read(tmp_path / "model.pt")
+    weight = runner.alg.actor.mlp[0].weight.clone()
+    content["actor_state_dict"]["mlp.0.weight"] += 1
+    for part, key in (("random", "numpy"), ("logger", "tot_timesteps")):
+        state = content["rslcore_state"]
+        broken = {**state, part: {k: v for k, v in state[part].items() if k != key}}
+        checkpoint.write({**content, "rslcore_state": broken}, tmp_path / "broken.pt")
+        with pytest.raises(checkpoint.CheckpointError, match=rf"rslcore_state\['{part}'\]\['{key}'\] is missing"):
+            runner.load(tmp_path / "broken.pt")
+    assert torch.equal(runner.alg.actor.mlp[0].weight, weight)
+
+
+def test_algorithm_with_its_own_load_decides_itself(tmp_path: Path) -> None:
+    """What an overridden ``load`` accepts is not refused by the runner."""
+
+    class Lenient(PPO):
+        def load(self, loaded_dict: Any, load_cfg: Any, strict: bool) -> bool:
+            return False
+
+    runner = make_runner(None)
+    runner.alg.__class__ = Lenient
+    torch.save({"weights": {}, "iter": 3, "infos": "mine"}, tmp_path / "other.pt")
+    assert runner.load(tmp_path / "other.pt") == "mine"
 
 
 def test_rsl_rl_loads_ours_and_we_load_theirs(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@
 from rslcore.checkpoint.files import CheckpointError, clean_leftovers, latest, read, resolve, write
 from rslcore.checkpoint.plain import first_not_plain
 from rslcore.checkpoint.random_state import random_state, restore_random_state
-from rslcore.checkpoint.validation import check_compatible
+from rslcore.checkpoint.validation import check_compatible, check_structure
 
 __all__ = [
     "CheckpointError",
     "check_compatible",
+    "check_structure",
     "clean_leftovers",
     "first_not_plain",
     "latest",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from rslcore import checkpoint
+from rslcore.algorithms import PPO
 from rslcore.logging import Logger
 from rslcore.runners.distributed import join_processes
 from rslcore.runners.resume_state import ResumeState
@@ -202,18 +203,17 @@ class OnPolicyRunner:
             ValueError: The file is damaged, or does not fit the models; nothing has been changed.
         """
         content = checkpoint.read(path, map_location or "cpu", weights_only=weights_only)
-        checkpoint.check_compatible(
-            self.alg.save(),
-            content,
-            optimizer=getattr(self.alg, "optimizer", None),
-            load_cfg=load_cfg,
-            strict=strict,
-        )
-        load_iteration = load_cfg is None or bool(load_cfg.get("iteration"))
-        if load_iteration and not isinstance(content.get("iter"), int):
-            raise checkpoint.CheckpointError(
-                f"checkpoint: 'iter' must be an int, got {type(content.get('iter')).__name__}"
+        if type(self.alg).load is PPO.load:  # an algorithm with its own `load` knows itself what it accepts
+            checkpoint.check_compatible(
+                self.alg.save(), content, optimizer=self.alg.optimizer, load_cfg=load_cfg, strict=strict
             )
+        if load_cfg is None or load_cfg.get("iteration"):
+            if not isinstance(content.get("iter"), int):
+                raise checkpoint.CheckpointError(
+                    f"checkpoint: 'iter' must be an int, got {type(content.get('iter')).__name__}"
+                )
+            if content.get("rslcore_state") is not None:
+                ResumeState.check(content["rslcore_state"], self.logger)
         if self.alg.load(content, load_cfg, strict):
             self.current_learning_iteration = content["iter"]
             # Files of rsl_rl have no such state; they are written after an iteration.

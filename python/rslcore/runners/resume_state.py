@@ -25,6 +25,24 @@ class ResumeState:
         self._state = state
 
     @staticmethod
+    def check(state: Any, logger: Logger) -> None:  # noqa: ANN401
+        """Refuse a "rslcore_state" that cannot be continued from, before anything is changed.
+
+        Raises:
+            CheckpointError: A key is missing or of another kind; the message names it.
+        """
+        random_state = checkpoint.random_state("cpu")
+        random_state["python"]["gauss_next"] = None  # a number or None
+        expected = {
+            "finished": True,
+            "logger": logger.state_dict(),
+            "random": random_state,
+            "env": None,
+            "num_envs": 1,
+        }
+        checkpoint.check_structure("rslcore_state", expected, state)
+
+    @staticmethod
     def capture(env: Any, logger: Logger, device: torch.device | str, *, finished: bool) -> dict[str, Any]:  # noqa: ANN401
         """Return the content of "rslcore_state" now.
 
