@@ -236,3 +236,20 @@ def test_tasks_do_not_import_the_simulator():
     script = "import sys, rslcore.tasks; print([m for m in ('mujoco', 'mjbatch', 'gymnasium') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_unstable_physics_ends_the_episode(before, tmp_path, monkeypatch):
+    """NaN or huge velocities are a terminal state without reward and not a silent jump, from the first step on."""
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log file
+    env = PendulumEnv()
+    for _ in range(before):
+        env.step(torch.ones(4, 1))
+    env.qvel[1], env.qvel[3] = 1e12, float("nan")
+    observations, rewards, dones, extras = env.step(torch.ones(4, 1))
+    assert dones.tolist() == [False, True, False, True] and not extras["time_outs"].any()
+    assert (env.episode_length_buf == torch.tensor([before + 1, 0, before + 1, 0])).all()
+    assert extras["log"]["Episode_Termination/unstable"] == 1.0
+    assert rewards[[1, 3]].tolist() == [0.0, 0.0] and (rewards[[0, 2]] != 0.0).all()
+    assert all(group.isfinite().all() for group in (*extras["final_obs"].values(), *observations.values()))
+    assert not env.step(torch.ones(4, 1))[2].any()

@@ -49,6 +49,10 @@ class MujocoVecEnv(VecEnv):
     3. where an episode ended: observations are kept in ``extras["final_obs"]``, then `reset_envs`;
     4. `update_events` (new commands, disturbances), `read_simulations` again, then `compute_observations`.
 
+    A simulation that becomes unstable (NaN or huge numbers) MuJoCo puts back to the model's initial state. That step
+    ends the episode in a terminal state, its reward is 0, and "Episode_Termination/unstable" in ``extras["log"]``
+    counts it.
+
     `qpos`, `qvel` and `ctrl` are live float64 views of the simulations: reading is free and a write is seen by the
     next physics step. Sensor data and other derived quantities (`bind`) are one physics step older than `qpos` and
     `qvel`, as after ``mj_step``; right after a reset they are current.
@@ -91,7 +95,7 @@ class MujocoVecEnv(VecEnv):
             ImportError: If mujoco or mjbatch is not installed.
             ValueError: If `num_envs`, `decimation` or `max_episode_length` is not positive.
         """
-        _, mjbatch = import_mujoco()
+        mujoco, mjbatch = import_mujoco()
         for name, value in (
             ("num_envs", num_envs),
             ("decimation", decimation),
@@ -119,6 +123,10 @@ class MujocoVecEnv(VecEnv):
         """Generalized velocities, live, float64 [N, nv]."""
         self.ctrl = self.bind("ctrl")
         """Actuator controls, live, float64 [N, nu]."""
+        kinds = mujoco.mjtWarning
+        bad_state = (kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL, kinds.mjWARN_BADQACC)
+        # How often MuJoCo put each simulation back, three times [N].
+        self._unstable_counts = [self.bind("warning")[:, int(kind), 1] for kind in bad_state]
         self.batch.reset()
         self._initial_sim_state = self._sim_state[0].clone()
 
@@ -229,14 +237,17 @@ class MujocoVecEnv(VecEnv):
             )
         self.apply_actions(actions.detach().to("cpu", torch.float32))
         self.batch.step(nstep=self.decimation)
+        positions, velocities, accelerations = self._unstable_counts
+        unstable = (positions | velocities | accelerations) > 0
         self.read_simulations()
         self.episode_length_buf += 1
 
-        terminated = self.compute_terminated()
+        terminated = self.compute_terminated() | unstable
         time_outs = (self.episode_length_buf >= self.max_episode_length) & ~terminated
         dones = terminated | time_outs
         terms = self.compute_rewards(terminated)
         rewards_by_term = torch.stack([terms[name] for name in self.reward_terms])
+        rewards_by_term.masked_fill_(unstable, 0.0)  # they would compare the state with one of another motion
         self._episode_sums += rewards_by_term
 
         extras: dict[str, Any] = {"time_outs": time_outs.to(self.device)}
@@ -244,6 +255,7 @@ class MujocoVecEnv(VecEnv):
             ended = dones.nonzero().squeeze(-1)
             extras["final_obs"] = self._to_tensordict(self.compute_observations())
             extras["log"] = self.episode_log(ended, terminated)
+            extras["log"]["Episode_Termination/unstable"] = unstable[ended].float().mean()
             self._reset(ended)
         self.update_events()
         self.read_simulations()
@@ -333,6 +345,8 @@ class MujocoVecEnv(VecEnv):
 
     def _reset(self, env_ids: torch.Tensor) -> None:
         self._sim_state[env_ids] = self._initial_sim_state
+        for counts in self._unstable_counts:
+            counts[env_ids] = 0
         self.episode_length_buf[env_ids] = 0
         self._episode_sums[:, env_ids] = 0.0
         self.reset_envs(env_ids)
