@@ -3,8 +3,9 @@
 
 #pragma once
 
-// The seam to NumPy. rslcore/numpy.py checks and lays out the arguments; arrays arrive here C-contiguous and
-// of the right dtype, and anything else is refused by pybind11 because conversion is off.
+// The seam to NumPy. rslcore/numpy.py checks and lays out the arguments. Array arguments are bound with
+// py::arg(...).noconvert(): what is not C-contiguous or of another dtype is refused by pybind11 instead of
+// being copied. The bound functions check the sizes, so that no call reads or writes out of bounds.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -12,6 +13,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace rslcore {
 
@@ -21,6 +23,20 @@ namespace arrays {
 
 template <typename T>
 using In = py::array_t<T, py::array::c_style>;
+
+inline void check_dims(const py::array& x, const char* op, const char* name, int64_t dims) {
+    if (x.ndim() != dims) {
+        throw py::value_error(std::string(op) + ": `" + name + "` must have " + std::to_string(dims) +
+                              " dimensions, got " + std::to_string(x.ndim()));
+    }
+}
+
+inline void check_size(const py::array& x, const char* op, const char* name, int64_t size) {
+    if (x.size() != size) {
+        throw py::value_error(std::string(op) + ": `" + name + "` must have " + std::to_string(size) +
+                              " elements, got " + std::to_string(x.size()));
+    }
+}
 
 }  // namespace arrays
 }  // namespace rslcore

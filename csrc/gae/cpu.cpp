@@ -36,8 +36,7 @@ void gae_row(const GaeArgs<T>& args, int64_t row, int64_t width, const T* __rest
         const T* bootstrap = args.bootstrap + row;
 #pragma GCC ivdep
         for (int64_t n = 0; n < width; ++n) {
-            const T time_out = time_outs[n] == 0 ? T(0) : T(1);
-            finish(n, bootstrapped_reward(rewards[n], bootstrap[n], time_out, gamma));
+            finish(n, bootstrapped_reward(rewards[n], bootstrap[n], time_outs[n] != 0, gamma));
         }
     }
 }

@@ -34,8 +34,7 @@ __global__ void gae_scan(GaeArgs<T> args, double* partials) {
             const int64_t i = t * args.num_envs + n;
             T reward = args.rewards[i];
             if (args.time_outs != nullptr) {
-                const T time_out = args.time_outs[i] == 0 ? T(0) : T(1);
-                reward = bootstrapped_reward(reward, args.bootstrap[i], time_out, args.gamma);
+                reward = bootstrapped_reward(reward, args.bootstrap[i], args.time_outs[i] != 0, args.gamma);
             }
             const T value = args.values[i];
             const T alive = args.dones[i] == 0 ? T(1) : T(0);

@@ -20,10 +20,10 @@ RSLCORE_HD T gae_advantage(T reward, T value, T next_value, T next_advantage, T 
 
 // Reward of a step that the time limit may have cut: the value that the episode would have gone on with is
 // added (Pardo et al. 2018, "Time Limits in Reinforcement Learning"; V(s_t) as bootstrap is what rsl_rl
-// does).
+// does). Selected, not multiplied: elsewhere the bootstrap value may be anything, NaN as well.
 template <typename T>
-RSLCORE_HD T bootstrapped_reward(T reward, T bootstrap_value, T time_out, T gamma) {
-    return reward + gamma * bootstrap_value * time_out;
+RSLCORE_HD T bootstrapped_reward(T reward, T bootstrap_value, bool time_out, T gamma) {
+    return time_out ? reward + gamma * bootstrap_value : reward;
 }
 
 // Factor that gives the advantages unit deviation; 1e-8 as rsl_rl adds.

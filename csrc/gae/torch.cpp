@@ -3,6 +3,7 @@
 
 #include "common/abi.h"
 #include "gae/launch.h"
+#include "gae/overlap.h"
 #include "gae/run_cpu.h"
 
 namespace rslcore {
@@ -37,6 +38,9 @@ void gae(const Tensor& rewards, const Tensor& values, const Tensor& dones, const
             .returns = abi::output<T>(returns, kOp, "returns", numel, rewards),
             .advantages = abi::output<T>(advantages, kOp, "advantages", numel, rewards),
         };
+        const char* const shared = gae_overlap(args);
+        RSLCORE_CHECK(shared == nullptr, kOp, ": `out` must share no memory with the inputs or itself, got ",
+                      shared, " that do");
 #if defined(RSLCORE_CUDA_LIBRARY)
         const abi::DeviceScope device(rewards);
         std::optional<Tensor> scratch;

@@ -3,6 +3,7 @@
 
 #include "common/abi.h"
 #include "normalization/launch.h"
+#include "normalization/overlap.h"
 #include "normalization/run_cpu.h"
 
 namespace rslcore {
@@ -25,7 +26,7 @@ MomentsArgs<T> moments_args(const char* op, const Tensor& x, const Tensor& mean,
                             const Tensor& count, std::optional<int64_t> until) {
     const int64_t rows = num_rows(x, op);
     const int64_t columns = num_columns(x, mean);
-    return {
+    const MomentsArgs<T> args{
         .rows = rows,
         .columns = columns,
         .x = abi::input<T>(x, op, "x", x.numel(), x),
@@ -34,9 +35,11 @@ MomentsArgs<T> moments_args(const char* op, const Tensor& x, const Tensor& mean,
         .count = abi::output<int64_t>(count, op, "count", 1, x),
         .until = until.value_or(kNoUntil),
     };
+    RSLCORE_CHECK(!moments_overlap(args), op,
+                  ": `x`, `mean`, `var` and `count` must share no memory, got two that do");
+    return args;
 }
 
-// `out` is written row by row while `x` is read: it may be x, but not overlap it in another way.
 template <typename T>
 NormalizeArgs<T> normalize_args(const char* op, const Tensor& x, const Tensor& mean, const Tensor& var,
                                 double eps, const Tensor& out) {
@@ -52,8 +55,8 @@ NormalizeArgs<T> normalize_args(const char* op, const Tensor& x, const Tensor& m
         .eps = static_cast<T>(eps),
         .out = abi::output<T>(out, op, "out", numel, x),
     };
-    RSLCORE_CHECK(args.out == args.x || args.out + numel <= args.x || args.x + numel <= args.out, op,
-                  ": `out` must be `x` itself or share no memory with it, got a partial overlap");
+    RSLCORE_CHECK(!normalize_overlap(args), op,
+                  ": `out` must be `x` itself or share no memory with the other arguments, got an overlap");
     return args;
 }
 
@@ -120,6 +123,8 @@ void discounted_return(const Tensor& rewards, const Tensor& running, double gamm
         const int64_t numel = rewards.numel();
         const T* const in = abi::input<T>(rewards, kOp, "rewards", numel, rewards);
         T* const out = abi::output<T>(running, kOp, "running", numel, rewards);
+        RSLCORE_CHECK(out + numel <= in || in + numel <= out, kOp,
+                      ": `running` must share no memory with `rewards`, got an overlap");
 #if defined(RSLCORE_CUDA_LIBRARY)
         const abi::DeviceScope device(rewards);
         abi::check_cuda(discounted_return_cuda<T>(in, out, static_cast<T>(gamma), numel, device.stream()),

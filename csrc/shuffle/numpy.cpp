@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "bindings/arrays.h"
-#include "shuffle/overlap.h"
+#include "common/overlap.h"
 #include "shuffle/run_cpu.h"
 
 namespace rslcore {
@@ -73,6 +73,10 @@ void shuffle_rows(const std::vector<py::array>& fields, arrays::In<int64_t> inde
         const py::gil_scoped_release release;
         bad = shuffle_rows_cpu(table.data(), num_fields, rows_wanted, n, rows, parallel_for);
     }
+    if (bad >= 0 && rows == 0) {
+        throw py::value_error("shuffle_rows: `fields` have no rows to take, got index[" +
+                              std::to_string(bad) + "] = " + std::to_string(rows_wanted[bad]));
+    }
     if (bad >= 0) {
         throw py::value_error("shuffle_rows: `index` must be in 0.." + std::to_string(rows - 1) +
                               ", got index[" + std::to_string(bad) +
@@ -83,8 +87,10 @@ void shuffle_rows(const std::vector<py::array>& fields, arrays::In<int64_t> inde
 }  // namespace
 
 void bind_shuffle(py::module_& m) {
-    m.def("permutation", &permutation);
-    m.def("shuffle_rows", &shuffle_rows);
+    m.def("permutation", &permutation, py::arg("n"), py::arg("seed"), py::arg("offset"),
+          py::arg("out").noconvert());
+    m.def("shuffle_rows", &shuffle_rows, py::arg("fields").noconvert(), py::arg("index").noconvert(),
+          py::arg("out").noconvert());
 }
 
 }  // namespace rslcore

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "common/abi.h"
+#include "common/overlap.h"
 #include "shuffle/launch.h"
-#include "shuffle/overlap.h"
 #include "shuffle/run_cpu.h"
 
 namespace rslcore {
@@ -68,13 +68,15 @@ void shuffle_rows(const std::vector<Tensor>& fields, const Tensor& index, const 
     abi::check_cuda(shuffle_rows_cuda(table.data(), num_fields, rows_wanted, n, rows, device.stream()), kOp);
 #else
     const int64_t bad = shuffle_rows_cpu(table.data(), num_fields, rows_wanted, n, rows, abi::parallel);
+    RSLCORE_CHECK(bad < 0 || rows > 0, kOp, ": `fields` have no rows to take, got index[", bad,
+                  "] = ", rows_wanted[bad]);
     RSLCORE_CHECK(bad < 0, kOp, ": `index` must be in 0..", rows - 1, ", got index[", bad,
                   "] = ", rows_wanted[bad]);
 #endif
 }
 
 RSLCORE_SCHEMAS(m) {
-    m.def("permutation(int n, int seed, int offset, Tensor(a!) out) -> ()");
+    m.def("permutation(SymInt n, SymInt seed, SymInt offset, Tensor(a!) out) -> ()");
     m.def("shuffle_rows(Tensor[] fields, Tensor index, Tensor(a!)[] out) -> ()");
 }
 

@@ -58,7 +58,7 @@ def gae(
         alive = (dones[t] == 0).to(rewards.dtype)
         reward = rewards[t]
         if time_outs is not None:
-            reward = reward + gamma * bootstrap[t] * (time_outs[t] != 0)
+            reward = torch.where(time_outs[t] != 0, reward + gamma * bootstrap[t], reward)
         delta = reward + gamma * next_values * alive - values[t]
         advantage = delta + gamma * lam * alive * advantage
         returns[t] = advantage + values[t]
@@ -179,6 +179,8 @@ def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torc
     outside = (index < 0) | (index >= rows)
     if fields and index.device.type == "cpu" and bool(outside.any()):
         bad = int(outside.nonzero()[0])
+        if rows == 0:
+            raise ValueError(f"shuffle_rows: `fields` have no rows to take, got index[{bad}] = {int(index[bad])}")
         raise ValueError(f"shuffle_rows: `index` must be in 0..{rows - 1}, got index[{bad}] = {int(index[bad])}")
     for field, target in zip(fields, out, strict=True):
         torch.index_select(field, 0, index, out=target)
