@@ -10,16 +10,18 @@ kernel, and shown by `rslcore.build_info()`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
+from torch.autograd.graph import increment_version
 
 import rslcore
 from rslcore.ops import reference
 
-REBUILD = "reinstall rslcore (`pip install --force-reinstall rslcore`, in a checkout `make build`)"
+REBUILD = "reinstall rslcore (`pip install --force-reinstall rslcore`, in a checkout `make clean build`)"
 """What to do about a library that does not load."""
 
 
@@ -30,7 +32,7 @@ def _load(stem: str) -> str | None:
         if path.is_file():
             try:
                 torch.ops.load_library(str(path))
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # RuntimeError: its operators are registered already
                 return f"{path.name} does not load: {error}"
             return None
     return f"lib{stem}.so was not built or not installed"
@@ -53,17 +55,52 @@ _warned: set[str] = set()
 
 def kernel(op: str, device: torch.device) -> Callable[..., Any]:
     """The compiled operator for tensors on `device`, or the reference with one warning that says why."""
-    if errors.get(device.type, "no kernels are written for it") is None:
+    reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
+    if reason is None:
         return _compiled[op]
-    if device.type not in _warned:
+    if device.type not in _warned and device.type != "meta":  # meta tensors hold nothing that could be slow
         _warned.add(device.type)
-        reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
+        cure = f" To mend it: {REBUILD}." if device.type in errors else ""
         warnings.warn(
-            f"rslcore runs its plain-torch reference on {device.type}, which is slow: {reason}. To mend it: {REBUILD}.",
+            f"rslcore runs its plain-torch reference on {device.type}, which is slow: {reason}.{cure}",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return getattr(reference, op)
+
+
+def run(op: str, device: torch.device, args: Sequence[Any], written: Sequence[torch.Tensor] = ()) -> Any:  # noqa: ANN401
+    """Call an operator; what it has `written` counts as changed in place, so that autograd notices stale inputs.
+
+    Raises:
+        ValueError: The operator itself refused its arguments, or a transform would have to see through it.
+    """
+    name = op.removesuffix("_out")
+    if transformed():
+        raise ValueError(
+            f"{name}: expected plain tensors, got a call under torch.func (grad, jvp, vmap, ...) or forward-mode "
+            f"differentiation, which cannot see through {name}"
+        )
+    try:
+        result = kernel(op, device)(*args)
+    except RuntimeError as error:
+        raise _refusal(name, error) from None
+    for x in written:
+        increment_version(x)
+    return result
+
+
+def transformed() -> bool:
+    """Whether a torch.func transform or forward-mode differentiation is under way."""
+    return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
+
+
+def _refusal(name: str, error: RuntimeError) -> Exception:
+    """What the operator refused by itself (an index outside, shared memory), without its place in the C++ source."""
+    _, found, reason = str(error).partition(f"{name}: ")
+    if not found or reason.startswith("CUDA"):
+        return error
+    return ValueError(found + reason.splitlines()[0])
 
 
 _WRITING = (

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import torch
 
-from rslcore import _checks as checks
-
-
-def check_all(op: str, like: torch.Tensor | None = None, **named: torch.Tensor) -> None:
-    """Refuse arguments that are no tensors or lie on several devices (`like`, or else the first one, decides)."""
-    first = None
-    for name, x in named.items():
-        checks.kind(op, name, x, torch.Tensor)
-        if like is None:
-            first, like = name, x
-        elif x.device != like.device:
-            where = f" like `{first}`" if first else ""
-            raise ValueError(f"{op}: `{name}` must be on {like.device}{where}, got {x.device}")
-
 
 def check_devices(op: str, tensors: dict[str, torch.Tensor]) -> None:
-    """Refuse arguments on several devices; the first one decides."""
+    """Refuse arguments on several devices (the first one decides) and those that are not strided (sparse ones)."""
     first_name, first = next(iter(tensors.items()))
     for name, x in tensors.items():
         if x.device != first.device:
             raise ValueError(f"{op}: `{name}` must be on {first.device} like `{first_name}`, got {x.device}")
+        if x.layout is not torch.strided:
+            raise ValueError(f"{op}: `{name}` must be a dense tensor (torch.strided), got {x.layout}")
+
+
+def check_target(op: str, name: str, x: torch.Tensor) -> None:
+    """Refuse to write into a view (expanded, as_strided) some of whose elements share memory."""
+    if x.is_contiguous() or x.numel() == 0:
+        return
+    span = 0  # distance from the first to the last element of the dimensions looked at, those of small strides first
+    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
+        if size > 1:
+            if stride <= span:
+                raise ValueError(
+                    f"{op}: `{name}` is written to, so each element must have memory of its own, "
+                    f"got shape {list(x.shape)} with strides {list(x.stride())}"
+                )
+            span += stride * (size - 1)
 
 
 def refuse_gradient(op: str, tensors: dict[str, torch.Tensor] | None = None, **named: torch.Tensor) -> None:

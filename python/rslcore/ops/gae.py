@@ -65,13 +65,15 @@ def gae(
         _tensors.check_devices(_OP, tensors)
         _tensors.refuse_gradient(_OP, tensors)
         last_values = last_values.reshape(rewards.shape[1])
+    for number, target in enumerate(out or ()):
+        _tensors.check_target(_OP, f"out[{number}]", target)
 
     def flat(x: torch.Tensor) -> torch.Tensor:
         return x.contiguous() if plain else x.reshape(rewards.shape[:2]).contiguous()
 
     returns, advantages = out if out is not None else (torch.empty_like(rewards), torch.empty_like(rewards))
     flat_returns, flat_advantages = flat(returns), flat(advantages)
-    _library.kernel(_OP, rewards.device)(
+    args = (
         flat(rewards),
         flat(values),
         flat(_tensors.as_flags(dones)),
@@ -84,6 +86,7 @@ def gae(
         flat_returns,
         flat_advantages,
     )
+    _library.run(_OP, rewards.device, args, written=(flat_returns, flat_advantages))
     _tensors.write_back(flat_returns, returns)
     _tensors.write_back(flat_advantages, advantages)
     return returns, advantages
@@ -115,15 +118,18 @@ def _plain(
     for x in (rewards, values, *(() if terminal_values is None else (terminal_values,)), *(out or ())):
         if type(x) is not torch.Tensor or x.dtype != dtype or x.shape != shape or x.device != device or x.requires_grad:
             return False
+        if x.layout is not torch.strided:
+            return False
     for x in (dones,) if time_outs is None else (dones, time_outs):
         if type(x) is not torch.Tensor or x.dtype not in (torch.bool, torch.uint8) or x.shape != shape:
             return False
-        if x.device != device:
+        if x.device != device or x.layout is not torch.strided:
             return False
     return (
         type(last_values) is torch.Tensor
         and last_values.dtype == dtype
         and last_values.shape == shape[1:]
         and last_values.device == device
+        and last_values.layout is torch.strided
         and not last_values.requires_grad
     )

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rslcore import _checks as checks
-from rslcore.ops import _library, _tensors
+from rslcore.ops import _library, _tensors, reference
 
 _FLOATS = (torch.float32, torch.float64)
 
@@ -46,7 +46,8 @@ def update_moments(
     if x.numel() == 0:
         return
     flat_mean, flat_var = mean.contiguous(), var.contiguous()
-    _library.kernel(op, x.device)(x.contiguous(), flat_mean, flat_var, count, until)
+    args = (x.contiguous(), flat_mean, flat_var, count, until)
+    _library.run(op, x.device, args, written=(flat_mean, flat_var, count))
     _tensors.write_back(flat_mean, mean)
     _tensors.write_back(flat_var, var)
 
@@ -61,7 +62,7 @@ def normalize(
 ) -> torch.Tensor:
     """(x - mean) / (sqrt(var) + eps), column by column, as rsl_rl's `EmpiricalNormalization` does.
 
-    Differentiable with respect to `x`; the moments are constants.
+    Differentiable with respect to `x`, by torch.func as well; the moments are constants.
 
     Args:
         x: Samples [B, *F], float32 or float64.
@@ -81,12 +82,15 @@ def normalize(
     _check(op, x, mean, var, out=out, differentiable=out is None)
     checks.number(op, "eps", eps, 0.0, float("inf"))
     samples, flat_mean, flat_var = x.contiguous(), mean.contiguous(), var.contiguous()
+    if out is None and _library.transformed():
+        return reference.normalize(samples, flat_mean, flat_var, float(eps))
     if x.requires_grad and torch.is_grad_enabled():
-        return _library.kernel("normalize", x.device)(samples, flat_mean, flat_var, float(eps))
+        return _library.run("normalize", x.device, (samples, flat_mean, flat_var, float(eps)))
     if out is None:
         out = torch.empty_like(samples)
     flat_out = out.contiguous()
-    _library.kernel("normalize_out", x.device)(samples, flat_mean, flat_var, float(eps), flat_out)
+    args = (samples, flat_mean, flat_var, float(eps), flat_out)
+    _library.run("normalize_out", x.device, args, written=(flat_out,))
     _tensors.write_back(flat_out, out)
     return out
 
@@ -116,7 +120,8 @@ def update_and_normalize(
     if x.numel() == 0:
         return out
     flat_mean, flat_var, flat_out = mean.contiguous(), var.contiguous(), out.contiguous()
-    _library.kernel(op, x.device)(samples, flat_mean, flat_var, count, float(eps), until, flat_out)
+    args = (samples, flat_mean, flat_var, count, float(eps), until, flat_out)
+    _library.run(op, x.device, args, written=(flat_mean, flat_var, count, flat_out))
     _tensors.write_back(flat_mean, mean)
     _tensors.write_back(flat_var, var)
     _tensors.write_back(flat_out, out)
@@ -145,9 +150,9 @@ def discounted_return(rewards: torch.Tensor, running: torch.Tensor, *, gamma: fl
     checks.number(op, "gamma", gamma, 0.0, 1.0)
     _tensors.check_devices(op, tensors)
     _tensors.refuse_gradient(op, tensors)
-    _check_target(op, "running", running)
+    _tensors.check_target(op, "running", running)
     target = running.contiguous()
-    _library.kernel(op, rewards.device)(rewards.contiguous(), target, float(gamma))
+    _library.run(op, rewards.device, (rewards.contiguous(), target, float(gamma)), written=(target,))
     _tensors.write_back(target, running)
 
 
@@ -172,7 +177,7 @@ def _check(
     _tensors.check_devices(op, tensors)
     _tensors.refuse_gradient(op, {name: t for name, t in tensors.items() if not (differentiable and name == "x")})
     for name in ("mean", "var") * (count is not None) + ("out",) * (out is not None):
-        _check_target(op, name, tensors[name])
+        _tensors.check_target(op, name, tensors[name])
 
 
 def _plain(
@@ -202,15 +207,6 @@ def _check_until(op: str, until: int | None) -> None:
     if until is not None:
         checks.integer(op, "until", until)
         checks.number(op, "until", until, 0, float("inf"))
-
-
-def _check_target(op: str, name: str, x: torch.Tensor) -> None:
-    """Refuse to write into an expanded view, whose elements share memory."""
-    if not x.is_contiguous() and any(s == 0 and n > 1 for s, n in zip(x.stride(), x.shape, strict=True)):
-        raise ValueError(
-            f"{op}: `{name}` is written to, so each element must have memory of its own, "
-            f"got shape {list(x.shape)} with strides {list(x.stride())}"
-        )
 
 
 def _normalize_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ANN401

@@ -51,11 +51,13 @@ def permutation(
     if out is None:
         out = torch.empty(n, dtype=torch.int64, device=device)
     else:
-        _tensors.check_all(op, out=out)
+        checks.kind(op, "out", out, torch.Tensor)
+        _tensors.check_devices(op, {"out": out})
         checks.dtype(op, "out", out, ("int64",))
         checks.shape(op, "out", out, (n,))
+        _tensors.check_target(op, "out", out)
     target = out.contiguous()
-    _library.kernel(op, out.device)(n, seed, offset, target)
+    _library.run(op, out.device, (n, seed, offset, target), written=(target,))
     _tensors.write_back(target, out)
     return out
 
@@ -74,8 +76,9 @@ def shuffle_rows(fields: Fields, index: torch.Tensor, *, out: Fields | None = No
         The shuffled fields in a container like `fields` (list, tuple or dict).
 
     Raises:
-        TypeError: A field is no tensor, `index` is not int64, or `out` is another container or dtype.
-        ValueError: A shape, device or index does not fit, or a gradient is asked for.
+        TypeError: A field is no tensor, `index` is not int64, or `out` is no container or holds another dtype.
+        ValueError: `out` holds other names or another number of tensors than `fields`; a shape, device or index does
+            not fit; `out` shares memory with what is read or with itself; or a gradient is asked for.
     """
     op = "shuffle_rows"
     sources, given = checks.fields(op, torch.Tensor, fields, index, out)
@@ -85,19 +88,11 @@ def shuffle_rows(fields: Fields, index: torch.Tensor, *, out: Fields | None = No
         targets = [source.new_empty((index.shape[0], *source.shape[1:])) for source in sources.values()]
     else:
         targets = list(given.values())
+        for name, target in given.items():
+            _tensors.check_target(op, name, target)
     flat_targets = [target.contiguous() for target in targets]
-    try:
-        _library.kernel(op, index.device)(
-            [source.contiguous() for source in sources.values()], index.contiguous(), flat_targets
-        )
-    except RuntimeError as error:
-        raise _as_value_error(op, error) from None
+    args = ([source.contiguous() for source in sources.values()], index.contiguous(), flat_targets)
+    _library.run(op, index.device, args, written=flat_targets)
     for flat, target in zip(flat_targets, targets, strict=True):
         _tensors.write_back(flat, target)
     return out if out is not None else checks.container_like(fields, targets)
-
-
-def _as_value_error(op: str, error: RuntimeError) -> Exception:
-    """What the operator refused by itself (an index outside, shared memory), without its place in the C++ source."""
-    _, found, reason = str(error).partition(f"{op}: ")
-    return ValueError(found + reason.splitlines()[0]) if found else error
