@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -85,6 +86,7 @@ def test_damaged_last_checkpoint_is_passed_over(trained, tmp_path, run, json_lin
         (["half-cheetah", "--algorithm.gama", "1"], "did you mean '--algorithm.gamma'?"),
         (["half-cheetah", "--num-envs", "0"], "--num-envs must be at least 1, got 0"),
         (["half-cheetah", "--save-interval", "0"], "--save-interval must be at least 1, got 0"),
+        (["half-cheetah", "--iterations", "0"], "--iterations must be at least 1, got 0"),
         (["half-cheetah", "--video", "on"], "--video must be auto or off, got 'on'"),
         (["half-cheetah", "--device", "gpu"], "--device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
         (["--num-envs", "4", "half-cheetah"], "usage: rslcore train [TASK] [OPTIONS]"),
@@ -103,6 +105,75 @@ def test_wrong_settings_leave_no_run_folder(run, tmp_path):
     assert err.splitlines()[-1].startswith("rslcore: train: RolloutStorage: `num_mini_batches` must be at most")
     assert "Traceback" not in err
     assert list((tmp_path / "half-cheetah").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--actor.hidden-dims", "-5", "64"], "negative dimension -5"),
+        (["--actor.class-name", "math:nope"], "nope"),
+        (["--algorithm.class-name", "MLPModel"], "MLPModel"),
+        (["--algorithm.num-mini-batches", "0"], ""),
+        (["--seed", "99999999999999999999"], "train: "),
+        (["--torch-compile-mode", "fastest"], "fastest"),
+    ],
+)
+def test_settings_that_nothing_can_be_built_from(run, tmp_path, arguments, message):
+    """Whatever a constructor raises about the settings is one line, and no new run folder stays behind."""
+    code, _, err = run(*TRAINING, "--log-dir", tmp_path, *arguments)
+    assert code == 2
+    assert message in err.splitlines()[-1] and err.splitlines()[-1].startswith("rslcore: train: ")
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("half-cheetah/*"))
+
+
+def _content(folder: Path) -> dict[Path, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return {path: path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--actor.hidden-dims", "32", "32"], ["--algorithm.num-mini-batches", "1000"]], ids=["load", "learn"]
+)
+def test_a_refused_resume_changes_nothing(trained, tmp_path, run, arguments):
+    """Settings that the checkpoint or the first update refuses leave the run folder as it was, byte for byte."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    before = _content(folder)
+    assert run("train", "--resume", folder, "--iterations", 4, "--json", *arguments)[0] == 2
+    assert _content(folder) == before
+
+
+def test_numbers_written_by_hand(trained, tmp_path, run, error_line):
+    """In params/agent.yaml 1e-3 is a number, as in Python; what is none is told in one line."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    agent = folder / "params" / "agent.yaml"
+    text = agent.read_text()
+    assert "entropy_coef: 0.0" in text
+    agent.write_text(text.replace("entropy_coef: 0.0", "entropy_coef: 1e-3"))
+    code, _, err = run("train", "--resume", folder, "--iterations", 2, "--eval-episodes", 0, "--video", "off")
+    assert code == 0, err
+    assert yaml.safe_load(agent.read_text())["algorithm"]["entropy_coef"] == 0.001
+    agent.write_text(text.replace("gamma: 0.98", "gamma: high"))
+    code, _, err = run("train", "--resume", folder, "--iterations", 4, "--eval-episodes", 0, "--video", "off")
+    assert (code, "Traceback" in err) == (2, False)
+    assert err.splitlines()[-1].startswith("rslcore: train: ")
+
+
+def test_foreign_checkpoint_starts_a_new_run_folder(trained, tmp_path, run, json_lines):
+    """A checkpoint whose folder this program has not written is continued in a new run folder."""
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    shutil.copy(trained[0] / "model_1.pt", foreign)
+    before = _content(foreign)
+    options = [*TRAINING, "--iterations", "3", "--eval-episodes", "0", "--log-dir", tmp_path / "runs", "--json"]
+    code, out, err = run(*options, "--resume", foreign / "model_1.pt")
+    assert code == 0, err
+    (folder,) = (tmp_path / "runs" / "half-cheetah").iterdir()
+    assert json_lines(out)[-1]["result"]["run_folder"] == str(folder)
+    assert [record["iteration"] for record in read_metrics(folder)] == [2]
+    assert _content(foreign) == before
 
 
 def test_resume_refuses_another_task(trained, error_line):

@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def user_errors(prefix: str) -> Iterator[None]:
-    """Turn the errors that bad settings and missing packages raise into errors of one line."""
+    """Turn whatever bad settings and missing packages raise into errors of one line.
+
+    For blocks that only turn settings into objects: there, any error is about the settings.
+    """
     try:
         yield
-    except (ValueError, TypeError, KeyError, ImportError, FileNotFoundError, NotImplementedError) as error:
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        raise CliError(f"{prefix}: {text}") from error
+    except CliError:
+        raise
+    except Exception as error:
+        raise CliError(f"{prefix}: {error_text(error)}") from error
+
+
+def error_text(error: BaseException) -> str:
+    """Return an error in one line; a text of a single word, as of a ``KeyError``, gets the type of the error."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    line = next(iter(text.strip().splitlines()), "")
+    return line if " " in line else f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 def find_task(name: str, command: str) -> TaskSpec:

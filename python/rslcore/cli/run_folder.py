@@ -8,12 +8,16 @@ the task, the number of environments and, for every time the run was started or 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
 import importlib.util
+import os
 import platform
-from collections.abc import Mapping
+import re
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,17 @@ from rslcore.cli.errors import CliError
 
 PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium")
 """Packages whose versions are kept with a run."""
+OVERWRITTEN = ("params", "git")
+"""Subfolders whose files a resumed run replaces; all others are appended to or get new names."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, but 1e-3 is a number as in Python and JSON: YAML 1.1 takes it for text, for want of a point."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 @dataclasses.dataclass
@@ -71,6 +86,23 @@ def read(folder: Path) -> RunSettings | None:
     return RunSettings(task=run["task"], num_envs=run["num_envs"], agent=agent)
 
 
+@contextlib.contextmanager
+def unchanged_on_error(folder: Path, *, new: bool) -> Iterator[None]:
+    """Leave a run folder as it was where the block ends with a `CliError`; a new one is removed."""
+    before = {} if new else {path: _content(path) for path in _files(folder)}
+    try:
+        yield
+    except CliError:
+        if new:
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in set(_files(folder)) - before.keys():
+            path.unlink()
+        for path, content in before.items():
+            if content is not None and _content(path) != content:
+                _write_atomically(path, content)
+        raise
+
+
 def write(
     folder: Path,
     settings: RunSettings,
@@ -81,11 +113,14 @@ def write(
     threads: int,
     resumed_from: Path | None,
 ) -> None:
-    """Write the settings of a run; what earlier sessions of the run wrote about themselves is kept."""
+    """Write the settings of a run; what earlier sessions of the run wrote about themselves is kept.
+
+    Raises:
+        CliError: A file cannot be written.
+    """
     from rslcore import build_info
 
     params = folder / "params"
-    params.mkdir(parents=True, exist_ok=True)
     sessions = _read_yaml(params / "run.yaml").get("sessions", []) if (params / "run.yaml").is_file() else []
     session = {
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -99,7 +134,12 @@ def write(
     run = {"task": settings.task, "num_envs": settings.num_envs, "sessions": [*sessions, session]}
     for name, content in (("run", run), ("agent", settings.agent), ("env", env_cfg)):
         text = yaml.safe_dump(plain(content), sort_keys=False, allow_unicode=True)
-        (params / f"{name}.yaml").write_text(text, encoding="utf-8")
+        file = params / f"{name}.yaml"
+        try:
+            params.mkdir(parents=True, exist_ok=True)
+            _write_atomically(file, text.encode())
+        except OSError as error:
+            raise CliError(f"train: cannot write '{file}' ({error.strerror or error})") from error
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401
@@ -117,14 +157,38 @@ def plain(value: Any) -> Any:  # noqa: ANN401
     return str(value)
 
 
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a run but hidden ones, which are locks and temporary files."""
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+def _content(path: Path) -> bytes | None:
+    """Return the content of a file that a resumed run replaces, None for others, which may be large."""
+    return path.read_bytes() if path.parent.name in OVERWRITTEN else None
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a crash at any moment leaves the old or the new one, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def _versions() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in PACKAGES if importlib.util.find_spec(name) is not None}
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise CliError(f"cannot read '{path}' ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):
         raise CliError(f"'{path}' must hold a mapping, got {type(content).__name__}")

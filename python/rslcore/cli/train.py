@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import json
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from rich.console import Console
 
 from rslcore.cli import run_folder
 from rslcore.cli.arguments import parse
-from rslcore.cli.building import choose_device, find_task, make_cfg, make_env, make_runner, user_errors
+from rslcore.cli.building import choose_device, error_text, find_task, make_cfg, make_env, make_runner, user_errors
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
 from rslcore.config import OnPolicyRunnerCfg
@@ -67,7 +66,9 @@ class _Job:
     options: TrainOptions
     cfg: OnPolicyRunnerCfg
     checkpoint: Path | None
-    """Where training continues; None for a new run."""
+    """Where training continues; None to start afresh."""
+    resumed_folder: Path | None
+    """The run folder that is continued; None for a new one."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -78,21 +79,21 @@ def run(arguments: Sequence[str]) -> int:
 
     if options.threads > 0:
         torch.set_num_threads(options.threads)
-    torch.manual_seed(job.cfg.seed)
+    with user_errors("train"):
+        torch.manual_seed(job.cfg.seed)
     device = choose_device(options.device, "train")
     if not options.json:
         print(f"Training {job.spec.name}: {options.num_envs} environments, policy on {device}", flush=True)
     env = make_env(job.spec, options.num_envs, job.cfg.seed, device, "train")
-    folder = (
-        run_folder.create(options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name)
-        if job.checkpoint is None
-        else job.checkpoint.parent
+    folder = job.resumed_folder or run_folder.create(
+        options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name
     )
-    try:
+    with run_folder.unchanged_on_error(folder, new=job.resumed_folder is None):
         runner = make_runner(env, job.cfg, folder, device, "json" if options.json else "auto", "train")
         if job.checkpoint is not None:
             with user_errors(f"train: {job.checkpoint}"):
                 runner.load(job.checkpoint)
+        # Not before the settings have proved good.
         run_folder.write(
             folder,
             run_folder.RunSettings(job.spec.name, options.num_envs, job.cfg.to_dict()),
@@ -103,10 +104,6 @@ def run(arguments: Sequence[str]) -> int:
             resumed_from=job.checkpoint,
         )
         _learn(job, runner, folder)
-    except CliError:
-        if job.checkpoint is None:
-            shutil.rmtree(folder)
-        raise
     return _finish(job, runner, folder, device)
 
 
@@ -124,7 +121,9 @@ def _read_job(arguments: list[str]) -> _Job:
         cfg = make_cfg(settings.agent, spec, checkpoint.parent / "params" / "agent.yaml", "train")
         num_envs = settings.num_envs
     options, cfg = _parse(arguments, spec.name, num_envs, cfg)
-    return _Job(spec, options, cfg, checkpoint)
+    # A checkpoint without settings is no run of ours: its folder is left alone.
+    resumed_folder = checkpoint.parent if checkpoint is not None and settings is not None else None
+    return _Job(spec, options, cfg, checkpoint, resumed_folder)
 
 
 def _parse(
@@ -158,7 +157,7 @@ def _parse(
         ("--num-envs", options.num_envs, 1),
         ("--threads", options.threads, 0),
         ("--eval-episodes", options.eval_episodes, 0),
-        ("--iterations", cfg.max_iterations, 0),
+        ("--iterations", cfg.max_iterations, 0 if options.resume else 1),
         ("--num-steps-per-env", cfg.num_steps_per_env, 1),
         ("--save-interval", cfg.save_interval, 1),
     ):
@@ -206,10 +205,10 @@ def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
     except KeyboardInterrupt:
         print(f"Interrupted. Continue with: {_command('train', '--resume', folder)}", file=sys.stderr)
         raise
-    except (ValueError, ImportError) as error:
+    except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         if next_iteration(runner) > first:  # the settings are good, this is something else
             raise
-        raise CliError(f"train: {error}") from error
+        raise CliError(f"train: {error_text(error)}") from error
 
 
 def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int:
