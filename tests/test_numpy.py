@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.lib.stride_tricks import as_strided
+from tensordict import TensorDict
 
 import rslcore.numpy as rn
 from rslcore import ops
@@ -101,6 +103,88 @@ def test_bad_input_is_named() -> None:
         rn.shuffle_rows([np.array([None])], np.zeros(1, np.int64))
     with pytest.raises(ValueError, match="shuffle_rows: "):
         rn.shuffle_rows([zeros], np.array([3]))
+
+
+def read_only(x: np.ndarray) -> np.ndarray:
+    """The same array, which may not be written any more."""
+    x.flags.writeable = False
+    return x
+
+
+def repeated_row(x: np.ndarray) -> np.ndarray:
+    """Writeable view of the shape of `x` whose rows all lie on its first one."""
+    return as_strided(x, x.shape, (0, *x.strides[1:]))
+
+
+@pytest.mark.parametrize("spoil", [read_only, lambda x: read_only(strided(x)), repeated_row])
+@pytest.mark.parametrize("name", ["mean", "var", "count", "out"])
+def test_moments_unfit_to_write_change_nothing(name: str, spoil) -> None:
+    """An array that is read-only or shares memory with itself is refused by name, before any other is advanced."""
+    arrays = {"mean": np.zeros((2, 4), np.float32), "var": np.ones((2, 4), np.float32), "count": np.zeros((), np.int64)}
+    arrays["out"] = np.full((3, 2, 4), 7, np.float32)
+    if name == "count":
+        spoil = read_only
+    arrays[name] = spoil(arrays[name])
+    before = {key: x.copy() for key, x in arrays.items()}
+    reason = "each element must have memory of its own" if spoil is repeated_row else "it must be writeable, got a read"
+    with pytest.raises(ValueError, match=f"update_and_normalize: `{name}` is written to, so {reason}"):
+        rn.update_and_normalize(random(3, 2, 4), **arrays)
+    for key, x in arrays.items():
+        np.testing.assert_array_equal(x, before[key])
+
+
+@pytest.mark.parametrize("spoil", [read_only, lambda x: read_only(strided(x)), repeated_row])
+def test_out_unfit_to_write_changes_nothing(spoil) -> None:
+    """The other operators refuse such an `out` too, and leave its sound neighbours alone."""
+    x, sound, index = random(3, 4), np.full((3, 4), 7, np.float32), np.arange(3)
+    with pytest.raises(ValueError, match=r"gae: `out\[1\]` is written to"):
+        rn.gae(x, x, x > 1, x[0], gamma=0.9, lam=0.9, out=(sound, spoil(np.zeros_like(x))))
+    with pytest.raises(ValueError, match=r"shuffle_rows: `out\[1\]` is written to"):
+        rn.shuffle_rows([x, x], index, out=[sound, spoil(np.zeros_like(x))])
+    with pytest.raises(ValueError, match="permutation: `out` is written to"):
+        rn.permutation(3, seed=0, out=spoil(np.zeros(3, np.int64)))
+    assert (sound == 7).all()
+
+
+def test_any_layout_without_overlap_is_written() -> None:
+    """Transposed, reversed, sliced and windowed arrays of separate elements are no overlap."""
+    x, index = random(4, 6), np.array([2, 0, 3, 1])
+    windows = as_strided(np.zeros(48, np.float32), (4, 6), (48, 4))
+    for out in (np.zeros((6, 4), np.float32).T, np.zeros((8, 12), np.float32)[::-2, 1::2], windows):
+        rn.shuffle_rows([x], index, out=[out])
+        np.testing.assert_array_equal(out, x[index])
+
+
+def test_numpy_scalars_are_numbers() -> None:
+    """Scalars of NumPy count as numbers, integers and bools; NaN, bools and fractions in their place do not."""
+    x, moments = random(3, 4), (np.zeros(4, np.float32), np.ones(4, np.float32), np.zeros((), np.int64))
+    got = rn.gae(x, x, x > 1, x[0], gamma=np.float32(0.5), lam=np.int8(1), normalize=np.bool_(True))
+    expected = rn.gae(x, x, x > 1, x[0], gamma=0.5, lam=1, normalize=True)
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(rn.permutation(np.int64(5), seed=np.uint8(1)), rn.permutation(5, seed=1))
+    rn.update_and_normalize(x, *moments, eps=np.float64(0.01), until=np.int32(3))
+    assert moments[2] == 3
+    for until, error in ((2.5, TypeError), (True, TypeError), (-1, ValueError), (2**63, ValueError)):
+        with pytest.raises(error, match="update_and_normalize: `until` must "):
+            rn.update_and_normalize(x, *moments, until=until)
+    with pytest.raises(ValueError, match=r"gae: `gamma` must be in \[0, 1\], got nan"):
+        rn.gae(x, x, x > 1, x[0], gamma=np.float32("nan"), lam=0.9)
+    with pytest.raises(TypeError, match="gae: `gamma` must be a number, got bool"):
+        rn.gae(x, x, x > 1, x[0], gamma=np.bool_(True), lam=0.9)
+    for normalize in (None, 1, "no"):
+        with pytest.raises(TypeError, match="gae: `normalize` must be a bool, got "):
+            rn.gae(x, x, x > 1, x[0], gamma=0.9, lam=0.9, normalize=normalize)
+
+
+def test_shuffle_rows_keys() -> None:
+    """A TensorDict, which iterates over its rows, comes back as a dict by key; keys of one name are refused."""
+    obs, index = torch.from_numpy(random(4, 2)), torch.tensor([2, 0, 3, 1])
+    got = ops.shuffle_rows(TensorDict({"policy": obs}, batch_size=[4]), index)
+    assert list(got) == ["policy"]
+    assert torch.equal(got["policy"], obs[index])
+    x = random(4, 2)
+    with pytest.raises(ValueError, match=r"shuffle_rows: `fields` must have keys of different names, got \[1, '1'\]"):
+        rn.shuffle_rows({1: x, "1": x}, index.numpy())
 
 
 @pytest.mark.parametrize("threads", ["1", "2", "5"])

@@ -10,6 +10,7 @@ the argument, what was expected and what came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 FLOATS = ("float32", "float64")
@@ -73,18 +74,31 @@ def per_env(op: str, name: str, x: Any, num_envs: int, like: str) -> None:  # no
 
 def number(op: str, name: str, value: object, low: float, high: float) -> None:
     """Refuse a scalar outside the closed interval [low, high], or one that is no number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{op}: `{name}` must be a number, got {type(value).__name__}")
-    if not low <= value <= high:
+    if not low <= value <= high:  # type: ignore[operator] # typeshed orders Real on one side only
         raise ValueError(f"{op}: `{name}` must be in [{low:g}, {high:g}], got {value}")
 
 
 def integer(op: str, name: str, value: object) -> None:
     """Refuse what is no integer that fits 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{op}: `{name}` must be an integer, got {type(value).__name__}")
-    if not -(2**63) <= value < 2**63:
+    if not -(2**63) <= int(value) < 2**63:
         raise ValueError(f"{op}: `{name}` must fit a signed 64-bit integer, got {value}")
+
+
+def until(op: str, value: object) -> None:
+    """Refuse a number of samples to stop at that is neither None nor an integer >= 0."""
+    if value is not None:
+        integer(op, "until", value)
+        number(op, "until", value, 0, float("inf"))
+
+
+def boolean(op: str, name: str, value: object) -> None:
+    """Refuse what is neither True nor False, of Python or of NumPy (whose type NumPy 1 calls bool_)."""
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise TypeError(f"{op}: `{name}` must be a bool, got {type(value).__name__}")
 
 
 def gae(
@@ -186,13 +200,16 @@ def fields(
 def container_like(sources: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
     """The values in a container like that of the sources: dict, tuple or list."""
     if isinstance(sources, Mapping):
-        return dict(zip(sources, values, strict=True))
+        # Not `sources` itself: a TensorDict iterates over its rows.
+        return dict(zip(sources.keys(), values, strict=True))
     return tuple(values) if isinstance(sources, tuple) else list(values)
 
 
 def _named(op: str, argument: str, values: Sequence[Any] | Mapping[str, Any], array: type) -> dict[str, Any]:
     if isinstance(values, Mapping):
         named = {f"{argument}['{key}']": value for key, value in values.items()}
+        if len(named) != len(values.keys()):
+            raise ValueError(f"{op}: `{argument}` must have keys of different names, got {list(values.keys())}")
     elif isinstance(values, Sequence) and not isinstance(values, str):
         named = {f"{argument}[{number}]": value for number, value in enumerate(values)}
     else:

@@ -36,6 +36,9 @@ def gae(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and advantages of a rollout [T, N]; see `rslcore.ops.gae`."""
     checks.gae(np.ndarray, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
+    checks.boolean("gae", "normalize", normalize)
+    if out is not None:
+        _check_targets("gae", {"out[0]": out[0], "out[1]": out[1]})
     num_steps, num_envs = rewards.shape[:2]
 
     def flat(x: np.ndarray) -> np.ndarray:
@@ -79,14 +82,15 @@ def update_and_normalize(
     checks.kind(op, "count", count, np.ndarray)
     checks.moments(op, np.ndarray, x, mean, var, count)
     checks.number(op, "eps", eps, 0.0, float("inf"))
-    if until is not None:
-        checks.number(op, "until", until, 0, float("inf"))
+    checks.until(op, until)
+    _check_targets(op, {"mean": mean, "var": var, "count": count})
     if out is None:
         out = np.empty(x.shape, x.dtype)
     else:
         checks.kind(op, "out", out, np.ndarray)
         checks.dtype(op, "out", out, (checks.dtype_name(x),), like="x")
         checks.shape(op, "out", out, x.shape, like="x")
+        _check_targets(op, {"out": out})
     if x.size == 0:
         return out
     rows = (x.shape[0], x.size // x.shape[0])
@@ -114,6 +118,7 @@ def permutation(n: int, *, seed: int, offset: int = 0, out: np.ndarray | None = 
         checks.kind(op, "out", out, np.ndarray)
         checks.dtype(op, "out", out, ("int64",))
         checks.shape(op, "out", out, (n,))
+        _check_targets(op, {"out": out})
     target = np.ascontiguousarray(out)
     _numpy.permutation(n, seed, offset, target)
     _write_back(target, out)
@@ -130,6 +135,7 @@ def shuffle_rows(fields: Fields, index: np.ndarray, *, out: Fields | None = None
     if given is None:
         targets = [np.empty((index.shape[0], *source.shape[1:]), source.dtype) for source in sources.values()]
     else:
+        _check_targets(op, given)
         targets = list(given.values())
     flat_targets = [np.ascontiguousarray(target) for target in targets]
     _numpy.shuffle_rows(
@@ -145,6 +151,31 @@ def _as_flags(x: np.ndarray) -> np.ndarray:
     if x.dtype == np.uint8:
         return x
     return (x if x.dtype == np.bool_ else x != 0).view(np.uint8)
+
+
+def _check_targets(op: str, targets: dict[str, np.ndarray]) -> None:
+    """Refuse to write into arrays that are read-only or whose elements share memory (broadcast, sliding windows)."""
+    for name, x in targets.items():
+        if not x.flags.writeable:
+            raise ValueError(f"{op}: `{name}` is written to, so it must be writeable, got a read-only array")
+        if _overlaps_itself(x):
+            raise ValueError(
+                f"{op}: `{name}` is written to, so each element must have memory of its own, "
+                f"got shape {list(x.shape)} with strides {list(x.strides)} in bytes"
+            )
+
+
+def _overlaps_itself(x: np.ndarray) -> bool:
+    """Whether a step along some axis is shorter than the memory that all axes of smaller steps span."""
+    if x.flags.c_contiguous or x.size == 0:
+        return False
+    span = x.itemsize
+    for step, length in sorted((abs(step), length) for step, length in zip(x.strides, x.shape, strict=True)):
+        if length > 1:
+            if step < span:
+                return True
+            span += step * (length - 1)
+    return False
 
 
 def _write_back(result: np.ndarray, target: np.ndarray) -> None:
