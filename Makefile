@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Waiting threads sleep instead of spinning: kinder to cores that are shared.
+export OMP_WAIT_POLICY ?= passive
 
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
 CPP := $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
