@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0, 1 if the doctor finds that training cannot work, 2 for an error of the user, 130 after Ctrl-C,
         141 if the reader of the output is gone.
     """
-    # Before torch is loaded: its threads sleep when they wait. Spinning is hardly faster on idle cores, and on shared ones,
+    # Before torch is loaded: its threads sleep when they wait. Spinning is hardly faster on idle cores; on shared ones,
     # where a spinning thread takes the place of the one it waits for, training was measured five times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
