@@ -75,7 +75,7 @@ def test_kill_while_writing_leaves_a_complete_file(tmp_path: Path) -> None:
         assert torch.equal(content["data"], torch.full_like(content["data"], content["iter"]))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    (tmp_path / ".model_0.pt.123.rslcore-tmp").write_bytes(b"half a file")
+    (tmp_path / f".model_0.pt.{process.pid}.rslcore-tmp").write_bytes(b"half a file")
     content = checkpoint.read(checkpoint.latest(tmp_path) or "")
     assert torch.equal(content["data"], torch.full_like(content["data"], content["iter"]))
     assert checkpoint.clean_leftovers(tmp_path)
@@ -158,3 +158,100 @@ def test_random_state_continues_all_generators() -> None:
     assert draw() != first
     checkpoint.restore_random_state(state, "cpu")
     assert draw() == first
+
+
+def flip_a_byte(path: Path) -> None:
+    """Damage the stored tensor; the zip directory at the end stays whole."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\x07" * 64)] ^= 1
+    path.write_bytes(content)
+
+
+def test_wrong_checksum_is_damage(tmp_path: Path) -> None:
+    """One flipped byte in a tensor: read refuses the file and latest passes it over."""
+    for iteration in (1, 2):
+        checkpoint.write({"data": torch.full((256,), 7, dtype=torch.uint8)}, tmp_path / f"model_{iteration}.pt")
+    flip_a_byte(tmp_path / "model_2.pt")
+    with pytest.raises(checkpoint.CheckpointError, match="damaged"):
+        checkpoint.read(tmp_path / "model_2.pt")
+    assert checkpoint.latest(tmp_path) == tmp_path / "model_1.pt"
+
+
+def test_any_parsing_error_is_a_checkpoint_error(tmp_path: Path) -> None:
+    """Intact zips whose pickle makes the parser raise AttributeError, TypeError, ... are damaged checkpoints too."""
+    import zipfile
+
+    torch.save({"iter": 0}, tmp_path / "whole.pt")
+    for pickled in (b"", b"N.", b"\x80\x02a.", b"\x80\x02}K\x01R.", b"\x80\x02cx\n.", b"\x80\x02X\xff\xff\xff\x7f."):
+        path = tmp_path / "model_0.pt"
+        with zipfile.ZipFile(tmp_path / "whole.pt") as source, zipfile.ZipFile(path, "w") as target:
+            for name in source.namelist():
+                target.writestr(name, pickled if name.endswith("data.pkl") else source.read(name))
+        with pytest.raises(checkpoint.CheckpointError):
+            checkpoint.read(path)
+
+
+FULL_DISK = """
+import resource, signal, sys, torch
+from rslcore import checkpoint
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    checkpoint.write({"data": torch.zeros(1_000_000)}, sys.argv[1])
+except OSError as error:
+    assert sys.argv[1] in str(error), error
+    print("named")
+"""
+
+
+def test_full_disk_is_an_os_error_naming_the_path(tmp_path: Path) -> None:
+    """A file that cannot grow is an OSError with the path; nothing stays."""
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "model_0.pt")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.stdout == "named\n", result.stderr
+    assert not os.listdir(tmp_path)
+
+
+def test_leftovers_of_live_processes_stay(tmp_path: Path) -> None:
+    """A temporary file of a process that still runs may be in the middle of being written."""
+    live = tmp_path / f".model_0.pt.{os.getppid()}.rslcore-tmp"
+    own = tmp_path / f".model_0.pt.{os.getpid()}.rslcore-tmp"
+    for file in (live, own):
+        file.write_bytes(b"half a file")
+    assert checkpoint.clean_leftovers(tmp_path) == [own]
+    assert live.exists()
+
+
+def test_supersede_moves_later_checkpoints(tmp_path: Path) -> None:
+    """Checkpoints of later iterations go to a sub-folder, in order; with none there is no such folder."""
+    for iteration in (0, 2, 9, 10):
+        checkpoint.write({"iter": iteration}, tmp_path / f"model_{iteration}.pt")
+    assert checkpoint.supersede(tmp_path, 10) == []
+    assert not (tmp_path / "superseded").exists()
+    assert [file.name for file in checkpoint.supersede(tmp_path, 2)] == ["model_9.pt", "model_10.pt"]
+    assert checkpoint.latest(tmp_path) == tmp_path / "model_2.pt"
+    assert checkpoint.latest(tmp_path / "superseded") == tmp_path / "superseded/model_10.pt"
+
+
+LOCK_HOLDER = """
+import sys, time
+from rslcore import checkpoint
+with checkpoint.lock(sys.argv[1]):
+    print(flush=True)
+    time.sleep(60)
+"""
+
+
+def test_lock_is_exclusive_until_its_end(tmp_path: Path) -> None:
+    """A second lock names the process that holds the first; released, or its process killed, the folder is free."""
+    process = subprocess.Popen([sys.executable, "-c", LOCK_HOLDER, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    message = f"is being trained by process {process.pid};"
+    with pytest.raises(checkpoint.CheckpointError, match=message), checkpoint.lock(tmp_path):
+        pass
+    process.kill()
+    process.communicate()
+    for _ in range(2):
+        with checkpoint.lock(tmp_path):
+            assert (tmp_path / ".lock").read_text() == str(os.getpid())

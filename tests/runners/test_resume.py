@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -128,7 +129,7 @@ def test_killed_runs_resume_and_end_equal(tmp_path: Path) -> None:
     resumed.learn(2)
     iterations = resumed.current_learning_iteration + 1
     assert iterations == found[-1] + 3
-    assert not list(run_dir.glob(".*"))
+    assert not list(run_dir.glob(".*-tmp"))
     straight = make_runner(tmp_path / "straight", seed=0)
     straight.learn(iterations)
     assert_same_state(resumed.alg.save(), straight.alg.save())
@@ -153,6 +154,113 @@ def test_ctrl_c_saves_and_learning_can_go_on(tmp_path: Path, capsys: pytest.Capt
     runner.learn(2)
     assert runner.current_learning_iteration == 4
     assert [record["iteration"] for record in read_metrics(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+class PressingCtrlC(SavingPendulumVecEnv):
+    """Sends SIGINT to this process in the given steps."""
+
+    presses: tuple[int, ...] = ()
+
+    def step(self, actions: torch.Tensor) -> Any:
+        """Step, then press."""
+        result = super().step(actions)
+        if self.num_steps in self.presses:
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+
+def test_first_ctrl_c_ends_after_the_iteration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SIGINT in a rollout: the iteration is finished and saved, exactly as if it had been the last one."""
+    env = PressingCtrlC()
+    env.presses = (20,)  # in the third iteration of 8 steps
+    torch.manual_seed(1)
+    runner = OnPolicyRunner(env, make_cfg(save_interval=100), tmp_path / "stopped", "cpu", console="plain")
+    with pytest.raises(KeyboardInterrupt):
+        runner.learn(10)
+    assert f"checkpoint saved in {tmp_path}/stopped/model_2.pt" in capsys.readouterr().out
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    make_runner(tmp_path / "straight", save_interval=100).learn(3)
+    assert_same_state(*(checkpoint.read(tmp_path / name / "model_2.pt") for name in ("stopped", "straight")))
+    runner.learn(1)
+    assert runner.current_learning_iteration == 3
+
+
+def test_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
+    """Two SIGINTs in a rollout: it ends there, and nothing is saved."""
+    env = PressingCtrlC()
+    env.presses = (20, 21)
+    with pytest.raises(KeyboardInterrupt):
+        make_runner(tmp_path, env, save_interval=100).learn(10)
+    assert env.num_steps == 21
+    assert [file.name for file in tmp_path.glob("model_*.pt")] == ["model_0.pt"]
+
+
+def test_interrupted_update_is_not_saved(tmp_path: Path) -> None:
+    """An update broken off in the middle never gets into a checkpoint, not by a later learn either."""
+    runner = make_runner(tmp_path)
+    runner.learn(3)
+    before = (tmp_path / "model_2.pt").read_bytes()
+    step = runner.alg.optimizer.step
+
+    def interrupted(*arguments: Any) -> None:
+        step(*arguments)
+        raise KeyboardInterrupt
+
+    runner.alg.optimizer.step = interrupted
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            runner.learn(1)
+        assert (tmp_path / "model_2.pt").read_bytes() == before
+        assert checkpoint.latest(tmp_path) == tmp_path / "model_2.pt"
+
+
+def test_resuming_an_earlier_checkpoint_supersedes_later_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Resumed from model_1, the run's latest checkpoint is of the new branch at every moment, and the rest is kept."""
+    make_runner(tmp_path, save_interval=1).learn(4)
+    runner = OnPolicyRunner(SavingPendulumVecEnv(), make_cfg(), tmp_path, "cpu", console="plain")
+    runner.load(tmp_path / "model_1.pt")
+    runner.learn(1)
+    assert "superseded, as training continues before them: model_2.pt, model_3.pt\n" in capsys.readouterr().out
+    assert checkpoint.latest(tmp_path) == tmp_path / "model_2.pt"
+    assert checkpoint.latest(tmp_path / "superseded") == tmp_path / "superseded/model_3.pt"
+
+
+def test_one_training_per_folder(tmp_path: Path) -> None:
+    """A second training in a folder that is being trained in is refused and changes nothing; afterwards it may."""
+
+    class Nested(SavingPendulumVecEnv):
+        def step(self, actions: torch.Tensor) -> Any:
+            before = sorted(os.listdir(tmp_path))
+            with pytest.raises(checkpoint.CheckpointError, match=f"is being trained by process {os.getpid()}"):
+                make_runner(tmp_path).learn(1)
+            assert sorted(os.listdir(tmp_path)) == before
+            return super().step(actions)
+
+    make_runner(tmp_path, Nested(), num_steps_per_env=2).learn(1)
+    make_runner(tmp_path).learn(1)
+
+
+def test_diverged_update_is_not_saved(tmp_path: Path) -> None:
+    """Losses and parameters that are not finite are a ValueError naming the iteration; the checkpoint is of before."""
+
+    class Exploding(SavingPendulumVecEnv):
+        def step(self, actions: torch.Tensor) -> Any:
+            obs, rewards, dones, extras = super().step(actions)
+            return obs, rewards * (1e25 if self.num_steps > 16 else 1.0), dones, extras
+
+    losses = make_runner(tmp_path / "losses", Exploding(), save_interval=1)
+    parameters = make_runner(tmp_path / "parameters", save_interval=1)
+    for runner, what in ((losses, "the loss 'value' must be finite, got"), (parameters, "all parameters must be")):
+        runner.learn(2)
+        if runner is parameters:
+            runner.alg.schedule = "fixed"
+            runner.alg.optimizer.param_groups[0]["lr"] = 1e38
+        with pytest.raises(ValueError, match=f"{what}.* in iteration 2"):
+            runner.learn(1)
+        assert checkpoint.latest(runner.logger.log_dir).name == "model_1.pt"
+        assert runner.next_iteration == 2
 
 
 def test_environments_that_cannot_continue_start_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checkpoint files: written atomically, read safely, checked before anything is changed."""
 
-from rslcore.checkpoint.files import CheckpointError, clean_leftovers, latest, read, resolve, write
+from rslcore.checkpoint.files import CheckpointError, clean_leftovers, latest, read, resolve, supersede, write
+from rslcore.checkpoint.lock import lock
 from rslcore.checkpoint.plain import first_not_plain
 from rslcore.checkpoint.random_state import random_state, restore_random_state
 from rslcore.checkpoint.validation import check_compatible, check_structure
@@ -14,9 +15,11 @@ __all__ = [
     "clean_leftovers",
     "first_not_plain",
     "latest",
+    "lock",
     "random_state",
     "read",
     "resolve",
     "restore_random_state",
+    "supersede",
     "write",
 ]

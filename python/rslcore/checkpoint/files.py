@@ -14,8 +14,9 @@ import os
 import pickle
 import re
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -42,7 +43,7 @@ def write(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
     temporary = path.parent / f".{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}"
     try:
         with open(temporary, "wb") as file:
-            torch.save(content, file)
+            _save(content, file, path)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -50,6 +51,13 @@ def write(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _save(content: dict[str, Any], file: BinaryIO, path: Path) -> None:
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:  # what torch makes of a failed write, e.g. on a full disk
+        raise OSError(f"checkpoint: cannot write '{path}' ({_first_line(error)})") from error
 
 
 def read(
@@ -70,6 +78,8 @@ def read(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"checkpoint: there is no file '{path}'")
+    if zipfile.is_zipfile(path) and not _is_intact(path):  # torch does not compare checksums
+        raise CheckpointError(f"checkpoint: '{path}' is damaged (the checksum of a part is wrong)")
     try:
         content = torch.load(path, map_location=map_location, weights_only=weights_only)
     except pickle.UnpicklingError as error:
@@ -79,7 +89,7 @@ def read(
             f"checkpoint: '{path}' holds Python objects other than tensors and plain values. Such a file can run any "
             "code while it is read; if you trust its source, load it with `weights_only=False`"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError) as error:
+    except Exception as error:  # a damaged pickle makes the parser raise anything
         raise CheckpointError(f"checkpoint: '{path}' is damaged or no checkpoint ({_first_line(error)})") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"checkpoint: '{path}' must hold a dict, got {type(content).__name__}")
@@ -89,13 +99,12 @@ def read(
 def latest(run_dir: str | os.PathLike[str]) -> Path | None:
     """Return the ``model_{iteration}.pt`` of the highest iteration in a run folder, None where there is none.
 
-    Files cut short by another program's crash are passed over.
+    Damaged files, cut short or with wrong checksums, are passed over.
     """
     folder = Path(run_dir)
     if not folder.is_dir():
         return None
-    numbered = [(int(match[1]), file) for file in folder.iterdir() if (match := _MODEL_NAME.fullmatch(file.name))]
-    return next((file for _, file in sorted(numbered, reverse=True) if zipfile.is_zipfile(file)), None)
+    return next((file for _, file in sorted(_numbered(folder), reverse=True) if _is_intact(file)), None)
 
 
 def resolve(path: str | os.PathLike[str]) -> Path:
@@ -116,16 +125,62 @@ def resolve(path: str | os.PathLike[str]) -> Path:
 
 
 def clean_leftovers(run_dir: str | os.PathLike[str]) -> list[Path]:
-    """Remove the temporary files that killed writers left in a run folder; a run folder has one writer at a time.
+    """Remove the temporary files that killed writers left in a run folder, but not those of live processes.
 
     Returns:
         The files removed.
     """
     removed = []
     for file in Path(run_dir).glob(f".*{_TEMPORARY_SUFFIX}"):
+        writer = file.name.removesuffix(_TEMPORARY_SUFFIX).rpartition(".")[2]
+        if writer.isdecimal() and int(writer) != os.getpid() and _is_alive(int(writer)):
+            continue
         file.unlink(missing_ok=True)
         removed.append(file)
     return removed
+
+
+def supersede(run_dir: str | os.PathLike[str], iteration: int) -> list[Path]:
+    """Move the checkpoints after an iteration to ``superseded/``: they are of a branch that is not continued.
+
+    So the latest checkpoint of a run folder is always of the branch that is being trained.
+
+    Args:
+        run_dir: Run folder.
+        iteration: Iteration that the training continues from; its checkpoint and earlier ones stay.
+
+    Returns:
+        The new places of the files, by iteration. A file superseded earlier under the same name is replaced.
+    """
+    later = [(number, file) for number, file in _numbered(Path(run_dir)) if number > iteration]
+    folder = Path(run_dir) / "superseded"
+    if later:
+        folder.mkdir(exist_ok=True)
+    return [file.replace(folder / file.name) for _, file in sorted(later)]
+
+
+def _numbered(folder: Path) -> list[tuple[int, Path]]:
+    """Return iteration and file of every ``model_{iteration}.pt``."""
+    return [(int(match[1]), file) for file in folder.iterdir() if (match := _MODEL_NAME.fullmatch(file.name))]
+
+
+def _is_intact(path: Path) -> bool:
+    """Return whether all of a file of torch's zip format is there, with the right checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
+        return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # of another user
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import time
 import warnings
@@ -16,6 +18,7 @@ from rslcore import checkpoint
 from rslcore.algorithms import PPO
 from rslcore.logging import Logger
 from rslcore.runners.distributed import join_processes
+from rslcore.runners.interrupt import DeferredInterrupt
 from rslcore.runners.resume_state import ResumeState
 from rslcore.runners.step_checks import StepChecks
 from rslcore.utils import resolve_callable
@@ -27,7 +30,8 @@ class OnPolicyRunner:
     Differences, all on the side of the user:
 
     * A checkpoint is written when ``learn`` starts, and every file is complete at every moment: a process may be killed
-      at any time. Ctrl-C saves before it ends the run.
+      at any time. Ctrl-C lets the iteration end, and saves it. Checkpoints of later iterations than the one training
+      continues from are moved to ``superseded/``. One process at a time trains in a folder.
     * Checkpoints hold random state, statistics and, where the environment offers ``state_dict()``, its state, under the
       key "rslcore_state" that rsl_rl ignores. On the CPU a resumed run then continues bit for bit.
     * An iteration that is done is not repeated: ``learn`` after ``load`` (or after ``learn``) starts with the number
@@ -95,6 +99,14 @@ class OnPolicyRunner:
         self._last_finished: int | None = None
         self._resume: ResumeState | None = None
         self._loaded_from: Path | None = None
+        self._updating = False
+        """Whether parameters and optimizer are somewhere between two iterations."""
+
+    @property
+    def next_iteration(self) -> int:
+        """Number of the iteration that ``learn`` starts with."""
+        done = self._last_finished == self.current_learning_iteration
+        return self.current_learning_iteration + 1 if done else self.current_learning_iteration
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train for a number of iterations.
@@ -105,48 +117,13 @@ class OnPolicyRunner:
                 ``episode_length_buf`` and were not restored from a checkpoint.
 
         Raises:
-            ValueError: The environment returned NaN or wrong shapes.
-            KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
+            ValueError: The environment returned NaN or wrong shapes, or a loss is not finite.
+            CheckpointError: Another process is training in the same run folder.
+            KeyboardInterrupt: Ctrl-C. The first one lets the iteration end and saves it, a second one ends at once.
         """
-        with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
-            env_restored = self._resume is not None and self._resume.restore_env(
-                self.env, self.logger, self.gpu_global_rank
-            )
-            if init_at_random_ep_len and not env_restored:
-                self._randomize_episode_lengths()
-            obs = self.env.get_observations().to(self.device)
-        self.alg.train_mode()
-        if self.is_distributed:
-            self.logger.console.message(f"Synchronizing parameters for rank {self.gpu_global_rank}...")
-            self.alg.broadcast_parameters()
-        self.logger.init_logging_writer()
-        if self._resume is not None:
-            self._resume.restore_random(self.device, self.gpu_global_rank)
-            self._resume = None
-
-        start_it = self.current_learning_iteration
-        if self._last_finished == start_it:
-            start_it += 1
-        total_it = start_it + num_learning_iterations
-        self._announce(start_it, total_it)
-        saved_iteration = self._save_at_start()
-        self.logger.console.start(start_it, total_it)
-        try:
-            for it in range(start_it, total_it):
-                obs = self._iterate(obs, it, start_it, total_it)
-                if self.logger.writer is not None and it % self.cfg["save_interval"] == 0:
-                    self.save(self._model_path())
-                    saved_iteration = it
-            if self.logger.writer is not None and saved_iteration != self.current_learning_iteration:
-                self.save(self._model_path())
-        except KeyboardInterrupt:
-            self._save_after_interrupt()
-            self.logger.stop_logging_writer()
-            raise
-        except BaseException:
-            self.logger.flush()
-            raise
-        self.logger.stop_logging_writer()
+        writes_files = self.logger.log_dir is not None and not self.logger.disable_logs
+        with checkpoint.lock(str(self.logger.log_dir)) if writes_files else contextlib.nullcontext():
+            self._learn(num_learning_iterations, init_at_random_ep_len)
 
     def save(self, path: str | os.PathLike[str], infos: dict[str, Any] | None = None) -> None:
         """Write a checkpoint that rsl_rl 5.5.1 and this class load, replacing ``path`` in one step.
@@ -222,6 +199,7 @@ class OnPolicyRunner:
             self._resume = None if state is None else ResumeState(state)
             if state is not None:
                 self.logger.load_state_dict(state["logger"])
+            self._updating = False
             self._loaded_from = Path(path).resolve()
         return content.get("infos")
 
@@ -233,6 +211,51 @@ class OnPolicyRunner:
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Have commit and uncommitted changes of the repository around a file stored in the run folder."""
         self.logger.git_status_repos.append(repo_file_path)
+
+    def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
+        with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
+            env_restored = self._resume is not None and self._resume.restore_env(
+                self.env, self.logger, self.gpu_global_rank
+            )
+            if init_at_random_ep_len and not env_restored:
+                self._randomize_episode_lengths()
+            obs = self.env.get_observations().to(self.device)
+        self.alg.train_mode()
+        if self.is_distributed:
+            self.logger.console.message(f"Synchronizing parameters for rank {self.gpu_global_rank}...")
+            self.alg.broadcast_parameters()
+        self.logger.init_logging_writer()
+        if self._resume is not None:
+            self._resume.restore_random(self.device, self.gpu_global_rank)
+            self._resume = None
+
+        start_it = self.next_iteration
+        total_it = start_it + num_learning_iterations
+        self._announce(start_it, total_it)
+        saved_iteration = self._save_at_start()
+        self.logger.console.start(start_it, total_it)
+        # Processes that train together must stop together: there, Ctrl-C is left alone.
+        interrupt = DeferredInterrupt(enabled=not self.is_distributed)
+        try:
+            with interrupt:
+                for it in range(start_it, total_it):
+                    if interrupt.requested:
+                        break
+                    obs = self._iterate(obs, it, start_it, total_it)
+                    if self.logger.writer is not None and it % self.cfg["save_interval"] == 0:
+                        self.save(self._model_path())
+                        saved_iteration = it
+                if self.logger.writer is not None and saved_iteration != self.current_learning_iteration:
+                    self.save(self._model_path())
+            if interrupt.requested:
+                raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            self._end_after_interrupt(save=not interrupt.requested)
+            raise
+        except BaseException:
+            self.logger.flush()
+            raise
+        self.logger.stop_logging_writer()
 
     def _iterate(self, obs: Any, it: int, start_it: int, total_it: int) -> Any:  # noqa: ANN401
         """Run one rollout and update, and log them; returns the observations to go on from."""
@@ -251,7 +274,9 @@ class OnPolicyRunner:
             checks.raise_if_nan(it)
             collected = time.perf_counter()
             self.alg.compute_returns(obs)
-        losses = self.alg.update()
+        self._updating = True
+        losses = self._update(it)
+        self._updating = False
         learned = time.perf_counter()
         self.current_learning_iteration = self._last_finished = it
         self.logger.log(
@@ -266,6 +291,23 @@ class OnPolicyRunner:
             rnd_weight=self.alg.rnd.weight if use_rnd else None,
         )
         return obs
+
+    def _update(self, iteration: int) -> dict[str, float]:
+        """Let the algorithm learn; returns its losses.
+
+        Raises:
+            ValueError: The update diverged; it is refused before it can be saved.
+        """
+        try:
+            losses = self.alg.update()
+        except RuntimeError as error:  # e.g. of sampling with a standard deviation that is NaN
+            if all(bool(p.isfinite().all()) for p in self.alg.get_policy().parameters()):
+                raise
+            raise ValueError(_diverged("all parameters must be finite, got NaN or infinity", iteration)) from error
+        for name, loss in losses.items():
+            if not math.isfinite(loss):
+                raise ValueError(_diverged(f"the loss '{name}' must be finite, got {float(loss)}", iteration))
+        return losses
 
     def _randomize_episode_lengths(self) -> None:
         lengths = getattr(self.env, "episode_length_buf", None)
@@ -294,22 +336,39 @@ class OnPolicyRunner:
         """Save before the first iteration, so that a run killed in it leaves a checkpoint; returns its iteration."""
         if self.logger.writer is None:
             return None
-        checkpoint.clean_leftovers(str(self.logger.log_dir))
+        folder = str(self.logger.log_dir)
+        checkpoint.clean_leftovers(folder)
+        if moved := checkpoint.supersede(folder, self.current_learning_iteration):
+            names = ", ".join(file.name for file in moved)
+            self.logger.console.message(f"Moved to {moved[0].parent}, as training continues before them: {names}")
         path = Path(self._model_path())
-        if not (path.exists() and path.resolve() == self._loaded_from):
+        if not path.exists() or not (self._updating or path.resolve() == self._loaded_from):
             self.save(str(path))
         return self.current_learning_iteration
 
-    def _save_after_interrupt(self) -> None:
-        """Save where Ctrl-C stopped the run, and drop the unfinished rollout so that ``learn`` can be called again."""
+    def _end_after_interrupt(self, *, save: bool) -> None:
+        """Save where Ctrl-C stopped the run, and drop the unfinished rollout so that ``learn`` can be called again.
+
+        A checkpoint that exists is never replaced, and an update broken off in the middle is not saved.
+        """
         for part in ("storage", "transition"):
             if hasattr(self.alg, part):
                 getattr(self.alg, part).clear()
         if self.logger.writer is not None:
             path = self._model_path()
-            self.save(path)
+            if save and not self._updating and not os.path.exists(path):
+                self.save(path)
             self.logger.console.close()
-            self.logger.console.message(f"Interrupted: checkpoint saved in {path}")
+            saved = checkpoint.latest(str(self.logger.log_dir))
+            self.logger.console.message(f"Interrupted: checkpoint saved in {saved}")
+        self.logger.stop_logging_writer()
 
     def _model_path(self) -> str:
         return os.path.join(str(self.logger.log_dir), f"model_{self.current_learning_iteration}.pt")
+
+
+def _diverged(what: str, iteration: int) -> str:
+    return (
+        f"OnPolicyRunner: {what} in iteration {iteration}. The training has diverged; the last checkpoint is of "
+        "before. Try a smaller learning rate, or rewards and observations of smaller magnitude"
+    )
