@@ -59,6 +59,17 @@ def test_ctrl_c_ends_with_130(run, monkeypatch):
     assert run("tasks") == (130, "", "")
 
 
+@pytest.mark.parametrize(("code", "expected"), [("no way", (1, "", "no way\n")), (3, (3, "", "")), (None, (0, "", ""))])
+def test_system_exit(run, monkeypatch, code, expected):
+    """A library that ends the program does so as without this frame: a text is shown and means failure."""
+
+    def ended(arguments: list[str]) -> int:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(sys.modules[main.__module__], "_run", ended)
+    assert run("tasks") == expected
+
+
 def test_closed_pipe():
     """A reader that closes the pipe early (``| head``) sees no traceback; the exit code is that of SIGPIPE."""
     command = f"{sys.executable} -m rslcore --help | true"

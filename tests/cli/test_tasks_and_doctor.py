@@ -19,7 +19,11 @@ def test_tasks_lists_the_registry(run):
     rows = {row["name"]: row for row in json.loads(out)}
     assert code == 0
     assert list(rows) == tasks.names()
-    assert rows["half-cheetah"]["needs"] == ["mujoco", "gymnasium"]
+    assert {name: tuple(row["needs"]) for name, row in rows.items()} == {
+        "quadruped-flat": ("mujoco",),
+        "half-cheetah": ("mujoco", "gymnasium"),
+    }
+    assert all(tuple(row["needs"]) == tasks.get(name).extras for name, row in rows.items())
     text = " ".join(run("tasks")[1].split())
     for name in tasks.names():
         assert f"{name} {tasks.get(name).description}" in text
@@ -78,3 +82,20 @@ def test_doctor_fails_only_where_training_cannot_work(no_drawing, run, monkeypat
     code, check = report("mjbatch")
     assert (code, check["ok"], check["fix"]) == (1, False, 'pip install "rslcore[mujoco]"')
     assert "Training cannot work before this is fixed: mjbatch." in run("doctor")[1]
+
+
+def test_doctor_survives_broken_packages(run, monkeypatch):
+    """Whatever a check raises is a line of the report with its fix, and the other checks are made."""
+    import_module = doctor.importlib.import_module
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("the driver is broken")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", lambda n: broken() if n == "mjbatch" else import_module(n))
+    monkeypatch.setattr(video, "find_gl", broken)
+    monkeypatch.setattr(video, "has_ffmpeg", broken)
+    code, out, _ = run("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == 1
+    for name in ("mjbatch", "offscreen GL", "ffmpeg"):
+        assert checks[name]["detail"].endswith("the driver is broken") and checks[name]["fix"]

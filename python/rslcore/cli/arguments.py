@@ -9,6 +9,7 @@ import io
 import itertools
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +30,9 @@ _PLAIN_WORDS = {
     ": must be": " must be",
     ". Expected 1 values.": "",
 }
+_BAD_DEFAULT = re.compile(
+    r"The field `(.*?)` is annotated with type `(?:<class ')?(.*?)(?:'>)?`, but the default value `(.*)`"
+)
 _RULE = re.compile(r"[-─+╰╯]{5}")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 
@@ -61,8 +65,15 @@ def parse(
         settings["default"] = default
     messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(messages):
+        with contextlib.redirect_stderr(messages), warnings.catch_warnings():
+            warnings.filterwarnings("error", message="The field .* is annotated with type")
             parsed, rest = tyro.cli(options, args=arguments, return_unknown_args=True, **settings)
+    except UserWarning as warning:
+        if (wrong := _BAD_DEFAULT.match(str(warning))) is None:
+            raise
+        raise CliError(
+            f"{command}: '{wrong[1]}' must be of type {wrong[2]}, got {wrong[3].split('` has')[0]}"
+        ) from None
     except SystemExit as request:
         if request.code in (0, None):
             raise

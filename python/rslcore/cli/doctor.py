@@ -17,6 +17,7 @@ from rich.text import Text
 
 from rslcore.cli import video
 from rslcore.cli.arguments import parse
+from rslcore.cli.building import error_text
 
 REBUILD = "make build (from a source tree), or reinstall rslcore"
 
@@ -70,7 +71,6 @@ def run(arguments: Sequence[str]) -> int:
 def examine(build: dict[str, Any]) -> list[Check]:
     """Look at everything that rslcore uses, given what `rslcore.build_info` says."""
     operators = build["operators"]
-    gl = video.find_gl()
     return [
         _package("torch", "pip install torch"),
         _package("numpy", "pip install numpy"),
@@ -83,7 +83,7 @@ def examine(build: dict[str, Any]) -> list[Check]:
         _package("mjbatch", 'pip install "rslcore[mujoco]"'),
         _package("gymnasium", 'pip install "rslcore[gymnasium]"', required=False, use="task half-cheetah"),
         _package("matplotlib", 'pip install "rslcore[plot]"', required=False, use="curves.png"),
-        Check("offscreen GL", gl is not None, False, gl or "no videos", None if gl else video.GL_FIX),
+        _gl(),
         _ffmpeg(),
     ]
 
@@ -92,8 +92,8 @@ def _package(name: str, fix: str, *, required: bool = True, use: str = "") -> Ch
     try:
         importlib.import_module(name)
         version = importlib.metadata.version(name)
-    except ImportError as error:
-        detail = " ".join(str(error).split()) + (f"; needed for {use}" if use else "")
+    except Exception as error:  # a broken package raises anything
+        detail = error_text(error) + (f"; needed for {use}" if use else "")
         return Check(name, False, required, detail, fix)
     return Check(name, True, required, version)
 
@@ -112,10 +112,20 @@ def _cuda_fix(build: dict[str, Any]) -> str:
     return "install the NVIDIA driver; check with nvidia-smi"
 
 
+def _gl() -> Check:
+    try:
+        backend, problem = video.find_gl(), "no videos"
+    except Exception as error:
+        backend, problem = None, f"no videos; {error_text(error)}"
+    return Check("offscreen GL", backend is not None, False, backend or problem, None if backend else video.GL_FIX)
+
+
 def _ffmpeg() -> Check:
-    if video.has_ffmpeg():
-        return Check("ffmpeg", True, False, "MP4 videos")
-    return Check("ffmpeg", False, False, "videos are written as GIF", video.FFMPEG_FIX)
+    try:
+        works, problem = video.has_ffmpeg(), "videos are written as GIF"
+    except Exception as error:
+        works, problem = False, f"videos are written as GIF; {error_text(error)}"
+    return Check("ffmpeg", works, False, "MP4 videos" if works else problem, None if works else video.FFMPEG_FIX)
 
 
 def _show(console: Console, build: dict[str, Any], checks: Sequence[Check], healthy: bool) -> None:

@@ -17,8 +17,6 @@ from rslcore.cli.arguments import parse
 
 EXTRAS = {"mujoco": ("mujoco", "mjbatch"), "gymnasium": ("gymnasium",)}
 """Extras of the package that tasks need, and the packages behind them."""
-TASK_EXTRAS = {"half-cheetah": ("mujoco", "gymnasium")}
-"""Extras of the tasks that need more than the simulator."""
 
 
 @dataclasses.dataclass
@@ -41,15 +39,14 @@ def run(arguments: Sequence[str]) -> int:
     from rslcore import tasks
 
     specs = [tasks.get(name) for name in tasks.names()]
-    needed = {spec.name: TASK_EXTRAS.get(spec.name, ("mujoco",)) for spec in specs}
-    missing = {name: missing_extras(extras) for name, extras in needed.items()}
+    missing = {spec.name: missing_extras(spec.extras) for spec in specs}
     if options.json:
         rows = [
             {
                 "name": spec.name,
                 "description": spec.description,
                 "num_envs": spec.num_envs,
-                "needs": list(needed[spec.name]),
+                "needs": list(spec.extras),
                 "installed": not missing[spec.name],
                 "install": install_command(missing[spec.name]),
             }
@@ -59,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     console = Console(highlight=False, markup=False)
     for spec in specs:
-        packages = ", ".join(package for extra in needed[spec.name] for package in EXTRAS[extra])
+        packages = ", ".join(package for extra in spec.extras for package in EXTRAS[extra])
         install = install_command(missing[spec.name])
         console.print(Text(spec.name, "bold"))
         console.print(Padding(spec.description, (0, 4)))

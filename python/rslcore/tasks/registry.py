@@ -34,6 +34,8 @@ class TaskSpec:
     """Training configuration, a new object per call."""
     num_envs: int
     """Environments to train with."""
+    extras: tuple[str, ...] = ()
+    """Extras of the package that the environment needs, e.g. "mujoco"."""
     evaluate: Callable[[VecEnv, Policy, int], dict[str, Any]] | None = None
     """``evaluate(env, policy, episodes)`` returns measures of the policy, numbers or nested dicts of numbers."""
 
@@ -47,6 +49,7 @@ _TASKS = {
             make_env=quadruped_flat.QuadrupedFlatEnv,
             cfg=quadruped_flat.training_cfg,
             num_envs=quadruped_training.NUM_ENVS,
+            extras=("mujoco",),
             evaluate=quadruped_flat.evaluate,
         ),
         TaskSpec(
@@ -55,6 +58,7 @@ _TASKS = {
             make_env=half_cheetah.HalfCheetahEnv,
             cfg=half_cheetah.training_cfg,
             num_envs=64,
+            extras=("mujoco", "gymnasium"),
             evaluate=half_cheetah.evaluate,
         ),
     )
