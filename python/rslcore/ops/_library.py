@@ -85,8 +85,8 @@ def run(op: str, device: torch.device, args: Sequence[Any], written: Sequence[to
         result = kernel(op, device)(*args)
     except RuntimeError as error:
         raise _refusal(name, error) from None
-    for x in written:
-        increment_version(x)
+    if written:
+        increment_version(written)
     return result
 
 
