@@ -68,10 +68,25 @@ def test_what_a_runner_writes_is_skipped():
             "unknown key 'actor.distribution_cfg.init_sdt'; did you mean 'init_std'",
         ),
         ({"zzz": 1}, ValueError, "unknown key 'zzz'; valid: class_name, seed,"),
+        (
+            {"algorithm": {"learning_rate": "1e-3"}},
+            ValueError,
+            "PPOCfg: `algorithm.learning_rate` must be a number, got '1e-3'",
+        ),
+        ({"num_steps_per_env": 2.5}, ValueError, "`num_steps_per_env` must be an integer, got 2.5"),
+        ({"seed": True}, ValueError, "`seed` must be an integer, got True"),
+        ({"check_for_nan": "no"}, ValueError, "`check_for_nan` must be true or false, got 'no'"),
+        ({"critic": {"hidden_dims": 64}}, ValueError, "`critic.hidden_dims` must be a sequence of numbers, got 64"),
+        ({"critic": {"hidden_dims": [64, "x"]}}, ValueError, r"`critic.hidden_dims\[1\]` must be an integer, got 'x'"),
+        (
+            {"actor": {"distribution_cfg": {"std_range": [1]}}},
+            ValueError,
+            "`actor.distribution_cfg.std_range` must have 2 numbers, got",
+        ),
         ({"algorithm": 3}, TypeError, "PPOCfg: `algorithm` must be a dict, got int"),
     ],
 )
-def test_wrong_keys_are_named(values, error, message):
-    """Law: the message has the whole path of the key and the nearest valid one."""
+def test_wrong_keys_and_types_are_named(values, error, message):
+    """Law: the message has the whole path of the key, and the nearest valid key, or what is expected and got."""
     with pytest.raises(error, match=message):
         OnPolicyRunnerCfg.from_dict(values)

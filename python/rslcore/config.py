@@ -21,6 +21,13 @@ ActivationName = Literal[
 ]
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 
+_SCALARS: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "an integer"),
+    float: ((int, float), "a number"),
+}
+"""Declared type to the types accepted for it, and its name in messages."""
+
 _CfgT = TypeVar("_CfgT", bound="Cfg")
 
 
@@ -43,7 +50,8 @@ class Cfg:
             values: Plain dictionary as :meth:`to_dict` returns it; nested dictionaries become nested configurations.
 
         Raises:
-            ValueError: A key is unknown. The message names the nearest valid key.
+            ValueError: A key is unknown, or a value is not of its type. The message names the nearest valid key, or
+                what is expected and what was given.
             TypeError: ``values``, or the value of a nested configuration, is not a mapping.
         """
         return _from_plain(cls, values, path="")
@@ -201,18 +209,32 @@ def _from_plain(cls: type[_CfgT], values: Mapping[str, Any], path: str) -> _CfgT
             continue
         if key not in names:
             raise ValueError(f"{cls.__name__}: unknown key '{path}{key}'; {nearest(str(key), names)}")
-        arguments[key] = _to_typed(hints[key], value, f"{path}{key}")
+        arguments[key] = _to_typed(hints[key], value, f"{path}{key}", cls.__name__)
     return cls(**arguments)
 
 
-def _to_typed(hint: Any, value: Any, path: str) -> Any:  # noqa: ANN401
-    """Convert a plain value to the declared type: nested configurations, tuples, and copies of containers."""
+def _to_typed(hint: Any, value: Any, path: str, owner: str) -> Any:  # noqa: ANN401
+    """Convert a plain value to the declared type: nested configurations, tuples, and copies of containers.
+
+    Names (str, Literal) are not compared here: who looks them up knows the nearest valid one.
+    """
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if value is None and type(None) in options:
         return None
     for option in options:
         if isinstance(option, type) and issubclass(option, Cfg):
             return value if isinstance(value, option) else _from_plain(option, value, f"{path}.")
-        if typing.get_origin(option) is tuple and isinstance(value, (list, tuple)):
-            return tuple(value)
+        if typing.get_origin(option) is tuple:
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"{owner}: `{path}` must be a sequence of numbers, got {value!r}")
+            item_types = typing.get_args(option)
+            item_types = item_types[:1] * len(value) if item_types[-1] is Ellipsis else item_types
+            if len(value) != len(item_types):
+                raise ValueError(f"{owner}: `{path}` must have {len(item_types)} numbers, got {list(value)}")
+            typed = zip(item_types, value, strict=True)
+            return tuple(_to_typed(kind, item, f"{path}[{i}]", owner) for i, (kind, item) in enumerate(typed))
+        if option in _SCALARS:
+            accepted, name = _SCALARS[option]
+            if not isinstance(value, accepted) or (isinstance(value, bool) and option is not bool):
+                raise ValueError(f"{owner}: `{path}` must be {name}, got {value!r}")
     return _to_plain(value)

@@ -91,7 +91,8 @@ def test_no_gradient_beyond_the_range(init_std, std_type, gradient_is_zero):
 
 def test_deviations_stay_positive():
     """Law: a range that reaches zero starts at 1e-6, so a negative parameter cannot break sampling."""
-    distribution = GaussianDistribution(A, init_std=-1.0, std_range=(0.0, 1.0))
+    distribution = GaussianDistribution(A, init_std=1.0, std_range=(0.0, 1.0))
+    torch.nn.init.constant_(distribution.std_param, -1.0)
     distribution.update(torch.zeros(4, A))
     assert distribution.sample().abs().max() < 1e-4
 

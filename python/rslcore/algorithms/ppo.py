@@ -20,6 +20,7 @@ from rslcore.utils import (
     check_keywords,
     compile_model,
     reduce_gradients_in_buckets,
+    require,
     resolve_class,
     resolve_obs_groups,
     resolve_optimizer,
@@ -82,8 +83,31 @@ class PPO:
         run. The settings are described at :class:`rslcore.config.PPOCfg`.
 
         Raises:
-            ValueError: A setting is unknown, or asks for something that this version does not have.
+            ValueError: A setting is unknown or out of range, or asks for something that this version does not have.
         """
+        require("PPO", "num_learning_epochs", num_learning_epochs, integer=True, least=1)
+        require("PPO", "num_mini_batches", num_mini_batches, integer=True, least=1)
+        for name, positive in (
+            ("clip_param", clip_param),
+            ("learning_rate", learning_rate),
+            ("max_grad_norm", max_grad_norm),
+            ("grad_reduce_bucket_mb", grad_reduce_bucket_mb),
+        ):
+            require("PPO", name, positive, above=0)
+        if desired_kl is not None:
+            require("PPO", "desired_kl", desired_kl, above=0)
+        require("PPO", "gamma", gamma, least=0, most=1)
+        require("PPO", "lam", lam, least=0, most=1)
+        require("PPO", "value_loss_coef", value_loss_coef)
+        require("PPO", "entropy_coef", entropy_coef)
+        rows = storage.num_transitions_per_env * storage.num_envs
+        if num_mini_batches > rows:
+            raise ValueError(
+                f"PPO: `num_mini_batches` must be at most {rows}, the rows of a rollout ({storage.num_envs} "
+                f"environments of {storage.num_transitions_per_env} steps), got {num_mini_batches}"
+            )
+        if getattr(actor, "distribution", True) is None:
+            raise ValueError("PPO: `actor` must have a `distribution_cfg`, got None: its actions are sampled")
         _refuse_unsupported(actor, critic, use_mixed_precision, rnd_cfg, symmetry_cfg)
         if schedule not in _SCHEDULES:
             raise ValueError(f"PPO: `schedule` '{schedule}' is unknown; {nearest(schedule, _SCHEDULES)}")

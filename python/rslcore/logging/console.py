@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import io
 import json
 import sys
 from collections.abc import Iterator
@@ -36,9 +35,8 @@ class Console:
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Keep what other code prints in this block from disturbing the console."""
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
+        """Keep what other code prints in this block from disturbing the console, where it would."""
+        yield
 
 
 class PlainConsole(Console):
@@ -80,11 +78,6 @@ class PlainConsole(Console):
         lines += ["-" * width]
         lines += [f"{name + ':':>{pad}} {value}" for name, value in footer]
         print("\n".join(lines) + "\n", flush=True)
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Let other code print."""
-        yield
 
 
 class JsonConsole(Console):

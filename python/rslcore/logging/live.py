@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 from rich.console import Console as RichConsole
@@ -70,11 +69,6 @@ class LiveConsole(Console):
         if self._live is not None:
             self._live.stop()
             self._live = None
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Let other code print: the display is not open yet, or moves below what is printed."""
-        yield
 
     def _parts(self, report: IterationReport, minimal: bool) -> list[RenderableType]:
         cells = [

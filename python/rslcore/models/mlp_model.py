@@ -167,6 +167,7 @@ class MLPModel(nn.Module):
         return self.distribution
 
     def _concatenate(self, obs: Observations) -> torch.Tensor:
+        """Groups of this model side by side [B, D]. A single group is returned itself: do not edit it in place."""
         if len(self.obs_groups) == 1:
             return obs[self.obs_groups[0]]
         return torch.cat([obs[group] for group in self.obs_groups], dim=-1)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from rslcore.config import GaussianDistributionCfg
+from rslcore.utils import require
 
 _MIN_STD = 1e-6
 """Lower end of every ``std_range``: a smaller standard deviation makes log-probabilities overflow."""
@@ -108,9 +109,15 @@ class GaussianDistribution(Distribution):
             learn_std: Whether the parameter is trained.
 
         Raises:
-            ValueError: ``std_type`` is neither "scalar" nor "log".
+            ValueError: ``std_type`` is neither "scalar" nor "log", or a standard deviation is out of range.
         """
         super().__init__(output_dim)
+        require("GaussianDistribution", "init_std", init_std, above=0)
+        if len(std_range) != 2 or not max(std_range[0], _MIN_STD) <= std_range[1] < math.inf:
+            raise ValueError(
+                "GaussianDistribution: `std_range` must be [smallest, largest], finite, with smallest <= largest and "
+                f"{_MIN_STD} <= largest, got {list(std_range)}"
+            )
         self.std_type = std_type
         self.std_range = [max(std_range[0], _MIN_STD), std_range[1]]
         self.log_std_range = [math.log(bound) for bound in self.std_range]

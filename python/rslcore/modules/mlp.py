@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from rslcore.utils import resolve_nn_activation
+from rslcore.utils import require, resolve_nn_activation
 
 
 class MLP(nn.Sequential):
@@ -37,9 +37,14 @@ class MLP(nn.Sequential):
             last_activation: Name of the activation after the last layer; None leaves it linear.
 
         Raises:
-            ValueError: An activation is unknown.
+            ValueError: An activation is unknown, or ``hidden_dims`` is not a sequence of widths.
         """
         super().__init__()
+        if not isinstance(hidden_dims, Sequence) or isinstance(hidden_dims, str):
+            raise ValueError(f"MLP: `hidden_dims` must be a sequence of integers, got {hidden_dims!r}")
+        for number, width in enumerate(hidden_dims):
+            if width != -1:
+                require("MLP", f"hidden_dims[{number}]", width, integer=True, least=1)
         widths = [input_dim, *(input_dim if width == -1 else width for width in hidden_dims)]
         output_shape = None if isinstance(output_dim, int) else tuple(output_dim)
         output_width = output_dim if isinstance(output_dim, int) else math.prod(output_dim)

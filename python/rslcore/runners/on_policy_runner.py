@@ -16,12 +16,15 @@ import torch
 
 from rslcore import checkpoint
 from rslcore.algorithms import PPO
+from rslcore.config import Cfg, OnPolicyRunnerCfg
 from rslcore.logging import Logger
 from rslcore.runners.distributed import join_processes
 from rslcore.runners.interrupt import DeferredInterrupt
 from rslcore.runners.resume_state import ResumeState
 from rslcore.runners.step_checks import StepChecks
-from rslcore.utils import resolve_callable
+from rslcore.utils import require, resolve_callable
+
+_REQUIRED_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "actor", "critic", "algorithm")
 
 
 class OnPolicyRunner:
@@ -50,26 +53,28 @@ class OnPolicyRunner:
     def __init__(
         self,
         env: Any,  # noqa: ANN401
-        train_cfg: dict[str, Any],
+        train_cfg: dict[str, Any] | OnPolicyRunnerCfg,
         log_dir: str | Path | None = None,
         device: torch.device | str = "cpu",
         *,
-        console: str = "auto",
+        console: str | None = None,
     ) -> None:
         """Build the algorithm and the logger.
 
         Args:
             env: Environment with the interface of :class:`rslcore.env.VecEnv`.
-            train_cfg: Configuration as rsl_rl 5.5.1 takes it; the keys ``multi_gpu`` and ``obs_groups`` are written.
+            train_cfg: Configuration as rsl_rl 5.5.1 takes it, in which the keys ``multi_gpu`` and ``obs_groups`` are
+                written; or a typed one, which is left as it is.
             log_dir: Run folder; None writes no files.
             device: Device of the algorithm.
-            console: Style of the console, see :class:`~rslcore.logging.Logger`.
+            console: Style of the console, see :class:`~rslcore.logging.Logger`; None is "plain" with a run folder and
+                "none" without, which is what rsl_rl 5.5.1 shows.
 
         Raises:
             ValueError: The configuration does not fit the environment, or is wrong in itself.
         """
         self.env = env
-        self.cfg = train_cfg
+        self.cfg = _checked(train_cfg)
         self.device = device
         ranks = join_processes(device)
         self.gpu_world_size = ranks.world_size
@@ -90,7 +95,7 @@ class OnPolicyRunner:
             gpu_world_size=self.gpu_world_size,
             gpu_global_rank=self.gpu_global_rank,
             device=device,
-            console=console,
+            console=console or ("none" if log_dir is None else "plain"),
         )
         algorithm_class: Any = resolve_callable(self.cfg["algorithm"]["class_name"])
         with self.logger.console.quiet():
@@ -372,3 +377,14 @@ def _diverged(what: str, iteration: int) -> str:
         f"OnPolicyRunner: {what} in iteration {iteration}. The training has diverged; the last checkpoint is of "
         "before. Try a smaller learning rate, or rewards and observations of smaller magnitude"
     )
+
+
+def _checked(train_cfg: dict[str, Any] | OnPolicyRunnerCfg) -> dict[str, Any]:
+    """Return the dictionary of a configuration, with all that the runner itself reads."""
+    cfg = train_cfg.to_dict() if isinstance(train_cfg, Cfg) else train_cfg
+    missing = [key for key in _REQUIRED_KEYS if key not in cfg]
+    if missing:
+        raise ValueError(f"OnPolicyRunner: `train_cfg` must have the keys {missing}, got {sorted(cfg)}")
+    for key in ("num_steps_per_env", "save_interval"):
+        require("OnPolicyRunner", key, cfg[key], integer=True, least=1)
+    return cfg

@@ -4,6 +4,7 @@
 
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
+from rslcore.utils.requirements import require
 from rslcore.utils.resolve import (
     check_keywords,
     resolve_callable,
@@ -17,6 +18,7 @@ __all__ = [
     "check_keywords",
     "compile_model",
     "reduce_gradients_in_buckets",
+    "require",
     "resolve_callable",
     "resolve_class",
     "resolve_nn_activation",
