@@ -90,6 +90,13 @@ def test_unknown_writer_is_named(tmp_path: Path) -> None:
             make_logger(tmp_path, logger={"class_name": name}).init_logging_writer()
 
 
+@pytest.mark.parametrize("logger", ["neptune", {"class_name": "rsl_rl.utils:NeptuneLogWriter", "project_name": "p"}])
+def test_neptune_is_refused_clearly(tmp_path: Path, logger: Any) -> None:
+    """A service that is not supported is one error that says what to take instead."""
+    with pytest.raises(ValueError, match="is not in rslcore; take 'tensorboard' or 'WandbLogWriter'"):
+        make_logger(tmp_path, logger=logger).init_logging_writer()
+
+
 def test_missing_wandb_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without wandb the error says what to install; the deprecated string works the same and warns."""
     monkeypatch.setitem(sys.modules, "wandb", None)

@@ -68,6 +68,15 @@ def test_an_error_inside_an_imported_module_is_not_hidden(tmp_path, monkeypatch)
         resolve_callable("broken_module_for_test.Class")
 
 
+def test_log_writers_of_the_original_are_ours():
+    """Law: a log writer named by its place in the original's utilities is the one of our logging package."""
+    from rslcore.logging import LogWriter, WandbLogWriter
+
+    assert resolve_callable("rsl_rl.utils:WandbLogWriter") is WandbLogWriter
+    assert resolve_callable("rsl_rl.utils.wandb_log_writer.WandbLogWriter") is WandbLogWriter
+    assert resolve_callable("rsl_rl.utils:LogWriter") is LogWriter
+
+
 def test_resolve_class_leaves_the_configuration_alone():
     """Law: the arguments are a deep copy without class_name."""
     cfg = {"class_name": "PPO", "nested": {"list": [1]}}

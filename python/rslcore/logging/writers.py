@@ -113,7 +113,7 @@ def make_writer(cfg: Mapping[str, Any], log_dir: str) -> Any:  # noqa: ANN401
         log_dir: Run folder.
 
     Raises:
-        ValueError: The name is unknown.
+        ValueError: The name is unknown, or of a service that is not supported.
         ModuleNotFoundError: The package behind the writer is not installed.
     """
     name = writer_name(cfg)
@@ -130,6 +130,8 @@ def make_writer(cfg: Mapping[str, Any], log_dir: str) -> Any:  # noqa: ANN401
             logger = {"class_name": "WandbLogWriter", "project_name": cfg.get("wandb_project")}
         else:
             logger = {"class_name": name}
+    if name.lower() in ("neptune", "neptunelogwriter") or name.endswith((":NeptuneLogWriter", ".NeptuneLogWriter")):
+        raise ValueError(f"Logger: `logger` '{name}' is not in rslcore; take 'tensorboard' or 'WandbLogWriter'")
     try:
         writer_class, arguments = resolve_class(logger)
     except (ValueError, AttributeError, ImportError) as error:

@@ -213,13 +213,14 @@ def _resolve_simple_name(name: str) -> Callable[..., Any]:
 def _resolve_original_name(name: str) -> Callable[..., Any] | None:
     """The public class here of a name within rsl_rl; None if there is none."""
     parts = name.replace(":", ".").split(".")
-    package = f"rslcore.{parts[1]}"
-    if parts[1] not in _PUBLIC_PACKAGES or importlib.util.find_spec(package) is None:
-        return None
-    module = importlib.import_module(package)
-    for part in parts[2:]:
-        if part in module.__all__:
-            return getattr(module, part)
+    # Log writers are among rsl_rl's utilities, and have a package of their own here.
+    for package in (parts[1], "logging") if parts[1] == "utils" else (parts[1],):
+        if package not in _PUBLIC_PACKAGES or importlib.util.find_spec(f"rslcore.{package}") is None:
+            continue
+        module = importlib.import_module(f"rslcore.{package}")
+        for part in parts[2:]:
+            if part in module.__all__:
+                return getattr(module, part)
     return None
 
 
