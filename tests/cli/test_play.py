@@ -43,6 +43,11 @@ def test_says_what_to_install_where_nothing_can_be_drawn(trained, run, monkeypat
     [
         (["/no/such/file.pt"], "play: checkpoint: there is no file or folder '/no/such/file.pt'"),
         (["--episode", "3"], "unknown option '--episode'; did you mean '--episodes'?"),
+        (["run", "--video", "walk.avi"], "a file that ends in .mp4 or .gif, got 'walk.avi'"),
+        (["run", "--video", "/dev/null/walk.mp4"], "cannot write the video '/dev/null/walk.mp4' ('/dev/null' is not"),
+        (["run", "--video-seconds", "nan"], "--video-seconds must be a number above 0, got nan"),
+        (["run", "--num-envs", "0"], "--num-envs must be at least 1, got 0"),
+        (["run", "--num-envs", "-3"], "--num-envs must be at least 1, got -3"),
         ([], "usage: rslcore play CHECKPOINT [OPTIONS]"),
     ],
 )

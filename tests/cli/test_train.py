@@ -11,10 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from rslcore.cli import train
 from rslcore.config import OnPolicyRunnerCfg
 from rslcore.logging import read_metrics
+from rslcore.logging.metrics_file import MetricsFile
+from rslcore.runners import OnPolicyRunner
 
 from .conftest import TRAINING
 
@@ -193,6 +197,72 @@ def test_resume_refuses_another_shape(trained, tmp_path, run):
     assert "must be [32, 17], got [64, 17]" in err.splitlines()[-1]
     assert "Traceback" not in err
     assert (folder / "model_1.pt").read_bytes() == before
+
+
+def _learning_rate(checkpoint: Path) -> float:
+    return torch.load(checkpoint, weights_only=True)["optimizer_state_dict"]["param_groups"][0]["lr"]
+
+
+@pytest.mark.parametrize("schedule", ["fixed", "adaptive"])
+def test_learning_rate_and_seed_on_resume(trained, tmp_path, run, schedule):
+    """A learning rate given is applied where it is fixed; where the checkpoint decides, a line says so."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    options = ["--iterations", 3, "--eval-episodes", 0, "--video", "off", "--seed", 3]
+    given = ["--algorithm.schedule", schedule, "--algorithm.learning-rate", "5e-5"]
+    code, out, err = run("train", "--resume", folder, *options, *given)
+    assert code == 0, err
+    assert "the seed given (3) is only used to evaluate" in out
+    if schedule == "fixed":
+        assert "Learning rate: 5e-05, as given" in out
+        assert _learning_rate(folder / "model_2.pt") == 5e-5
+    else:
+        kept = _learning_rate(folder / "model_1.pt")
+        assert f"Learning rate: {kept:g}, of the checkpoint; the one given (5e-05)" in out
+
+
+def test_full_disk_keeps_the_run(tmp_path, run, monkeypatch):
+    """A file that cannot be written in the middle of a training is told with its path; the run folder stays."""
+
+    def full(self: MetricsFile, record: dict) -> None:
+        raise OSError(28, "No space left on device", str(self.path))
+
+    monkeypatch.setattr(MetricsFile, "write", full)
+    code, _, err = run(*TRAINING, "--log-dir", tmp_path)
+    assert (code, "Traceback" in err) == (2, False)
+    (folder,) = (tmp_path / "half-cheetah").iterdir()
+    assert f"train: cannot write '{folder / 'metrics.jsonl'}' (No space left on device)" in err.splitlines()[-1]
+    assert (folder / "model_0.pt").is_file()
+
+
+class RunnerOfTheUser(OnPolicyRunner):
+    """Has the signature of rsl_rl's runner."""
+
+    def __init__(self, env, train_cfg, log_dir=None, device="cpu"):
+        super().__init__(env, train_cfg, log_dir, device)
+
+
+def test_runner_without_console(tmp_path, run, json_lines):
+    """A runner class with rsl_rl's signature can be trained, and --json holds for it too."""
+    name = f"{__name__}:RunnerOfTheUser"
+    code, out, err = run(*TRAINING, "--log-dir", tmp_path, "--class-name", name, "--json")
+    assert code == 0, err
+    assert [record["iteration"] for record in json_lines(out) if "iteration" in record] == [0, 1]
+
+
+@pytest.mark.parametrize("result", ["", subprocess.TimeoutExpired("play", 600)])
+def test_film_that_fails_is_a_hint(tmp_path, monkeypatch, result):
+    """A drawing process that hangs or prints nothing costs the video only."""
+
+    def process(*_: object, timeout: float, **__: object) -> subprocess.CompletedProcess:
+        if isinstance(result, Exception):
+            raise result
+        return subprocess.CompletedProcess([], 0, result, "")
+
+    monkeypatch.setattr(subprocess, "run", process)
+    hints: list[str] = []
+    assert train._film(tmp_path, hints) is None
+    assert hints[0].startswith("No video: ")
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(trained, tmp_path, json_lines):

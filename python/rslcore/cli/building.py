@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,8 +93,17 @@ def make_runner(
     env: VecEnv, cfg: OnPolicyRunnerCfg, log_dir: Path | None, device: str, console: str, command: str
 ) -> OnPolicyRunner:
     """Build the runner that a configuration asks for."""
+    from rslcore.logging.console import make_console
     from rslcore.utils import resolve_callable
 
     with user_errors(command):
         runner_class: Any = resolve_callable(cfg.class_name)
-        return runner_class(env, cfg.to_dict(), log_dir, device, console=console)
+        # A runner of the user's own may have the signature of rsl_rl's.
+        if "console" in inspect.signature(runner_class).parameters:
+            return runner_class(env, cfg.to_dict(), log_dir, device, console=console)
+        own_console = make_console(console, silent_by_default=log_dir is None)
+        with own_console.quiet():
+            runner = runner_class(env, cfg.to_dict(), log_dir, device)
+        if hasattr(getattr(runner, "logger", None), "console"):
+            runner.logger.console = own_console
+        return runner

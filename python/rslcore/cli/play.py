@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -58,13 +60,32 @@ class PlayOptions:
 def run(arguments: Sequence[str]) -> int:
     """Play a checkpoint."""
     options = parse(PlayOptions, arguments, command="play", usage="rslcore play CHECKPOINT", description=_DESCRIPTION)
-    if options.episodes < 0 or options.video_seconds <= 0:
-        raise CliError("play: --episodes must be 0 or more and --video-seconds above 0")
+    _check(options)
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         report = _play(options)
     if options.json:
         print(json.dumps(report, indent=2))
     return 0
+
+
+def _check(options: PlayOptions) -> None:
+    """Refuse wrong values before anything takes time."""
+    if options.episodes < 0:
+        raise CliError(f"play: --episodes must be 0 or more, got {options.episodes}")
+    if options.num_envs is not None and options.num_envs < 1:
+        raise CliError(f"play: --num-envs must be at least 1, got {options.num_envs}")
+    if not 0.0 < options.video_seconds < math.inf:
+        raise CliError(f"play: --video-seconds must be a number above 0, got {options.video_seconds}")
+    if options.video in ("auto", "off"):
+        return
+    file = Path(options.video)
+    if file.suffix not in (".mp4", ".gif"):
+        raise CliError(f"play: --video must be auto, off, or a file that ends in .mp4 or .gif, got '{file}'")
+    if file.is_dir():
+        raise CliError(f"play: --video '{file}' is a folder")
+    folder = next(folder for folder in file.absolute().parents if folder.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise CliError(f"play: cannot write the video '{file}' ('{folder}' is not a folder that can be written to)")
 
 
 def _play(options: PlayOptions) -> dict[str, Any]:
@@ -87,7 +108,8 @@ def _play(options: PlayOptions) -> dict[str, Any]:
     if backend is not None:
         os.environ["MUJOCO_GL"] = backend
     film_env = make_env(spec, 1, seed, device, "play")
-    runner = make_runner(film_env, cfg, None, device, "none", "play")
+    with contextlib.redirect_stdout(io.StringIO()):  # the figures are the output, not the models
+        runner = make_runner(film_env, cfg, None, device, "none", "play")
     with user_errors(f"play: {file}"):
         runner.load(file, load_cfg={"actor": True})
     policy = runner.get_inference_policy(device)

@@ -10,7 +10,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from rslcore.tasks import TaskSpec
 
 DEFAULT_TASK = "quadruped-flat"
+FILM_TIMEOUT_S = 600
+"""Drawing in software takes a minute."""
 
 _DESCRIPTION = (
     "Train a policy. TASK goes first and is {task} by default; 'rslcore tasks' lists them all. "
@@ -88,11 +90,12 @@ def run(arguments: Sequence[str]) -> int:
     folder = job.resumed_folder or run_folder.create(
         options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name
     )
-    with run_folder.unchanged_on_error(folder, new=job.resumed_folder is None):
+    with _file_errors(folder), run_folder.unchanged_on_error(folder, new=job.resumed_folder is None):
         runner = make_runner(env, job.cfg, folder, device, "json" if options.json else "auto", "train")
         if job.checkpoint is not None:
             with user_errors(f"train: {job.checkpoint}"):
                 runner.load(job.checkpoint)
+            _settle_with_checkpoint(job, runner, arguments)
         # Not before the settings have proved good.
         run_folder.write(
             folder,
@@ -105,6 +108,19 @@ def run(arguments: Sequence[str]) -> int:
         )
         _learn(job, runner, folder)
     return _finish(job, runner, folder, device)
+
+
+@contextlib.contextmanager
+def _file_errors(folder: Path) -> Iterator[None]:
+    """Tell of full disks and the like in one line; what has been written of the run stays."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of the output is gone, not a file
+    except OSError as error:
+        raise CliError(
+            f"train: cannot write '{error.filename or folder}' ({error.strerror or error_text(error)})"
+        ) from error
 
 
 def _read_job(arguments: list[str]) -> _Job:
@@ -176,10 +192,13 @@ def _last_value(option: str, arguments: Sequence[str]) -> str | None:
     """Return the value of an option that is needed before all others can be parsed."""
     value = None
     for index, argument in enumerate(arguments):
-        if argument == option and index + 1 < len(arguments):
+        name, equals, text = argument.partition("=")
+        if name.replace("_", "-") != option:
+            continue
+        if equals:
+            value = text
+        elif index + 1 < len(arguments):
             value = arguments[index + 1]
-        elif argument.startswith(f"{option}="):
-            value = argument.partition("=")[2]
     return value
 
 
@@ -190,6 +209,24 @@ def _read_run(path: Path) -> tuple[Path, run_folder.RunSettings | None]:
     with user_errors("train"):
         file = checkpoint.resolve(path)
     return file, run_folder.read(file.parent)
+
+
+def _settle_with_checkpoint(job: _Job, runner: OnPolicyRunner, arguments: Sequence[str]) -> None:
+    """Apply the settings given that a checkpoint holds too, or say that those of the checkpoint go on."""
+    say, settings = runner.logger.console.message, job.cfg.algorithm
+    if _last_value("--algorithm.learning-rate", arguments) is not None:
+        if settings.schedule == "fixed":
+            runner.alg.learning_rate = settings.learning_rate
+            for group in runner.alg.optimizer.param_groups:
+                group["lr"] = settings.learning_rate
+            say(f"Learning rate: {settings.learning_rate:g}, as given")
+        else:
+            say(
+                f"Learning rate: {runner.alg.learning_rate:g}, of the checkpoint; the one given "
+                f"({settings.learning_rate:g}) is only used with --algorithm.schedule fixed"
+            )
+    if _last_value("--seed", arguments) is not None:
+        say(f"Random numbers: those of the checkpoint go on; the seed given ({job.cfg.seed}) is only used to evaluate")
 
 
 def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
@@ -271,23 +308,29 @@ def _draw_curves(folder: Path, hints: list[str]) -> str | None:
         return str(plot_curves(folder))
     except ImportError:
         hints.append('No curves.png: matplotlib is not installed; pip install "rslcore[plot]"')
-    except (ValueError, FileNotFoundError) as error:  # nothing has been logged
+    except (ValueError, OSError) as error:  # nothing has been logged, or it cannot be written
         hints.append(f"No curves.png: {error}")
     return None
 
 
 def _film(folder: Path, hints: list[str]) -> str | None:
     """Film the policy in another process: MuJoCo reads only once which OpenGL to use, and here it has been imported."""
-    process = subprocess.run(
-        [sys.executable, "-m", "rslcore", "play", str(folder), "--episodes", "0", "--device", "cpu", "--json"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-m", "rslcore", "play", str(folder), "--episodes", "0", "--device", "cpu", "--json"]
+    try:
+        process = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FILM_TIMEOUT_S
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        hints.append(f"No video: {error_text(error)}")
+        return None
     if process.returncode != 0:
         hints.append(f"No video: {(process.stderr.strip().splitlines() or ['the drawing process died'])[-1]}")
         return None
-    report = json.loads(process.stdout)
+    try:
+        report = json.loads(process.stdout)
+    except json.JSONDecodeError as error:
+        hints.append(f"No video: the drawing process printed no report ({error_text(error)})")
+        return None
     if report["video_hint"] is not None:
         hints.append(report["video_hint"])
     return report["video"]
