@@ -78,7 +78,7 @@ class EpisodeRecorder(VecEnv):
 
 def curve(finished: list[tuple[int, float]], total_steps: int) -> dict[str, list[float]]:
     """Average the returns of the episodes that finished in each window of env steps; empty windows are left out."""
-    steps, returns = (np.array(column) for column in zip(*finished, strict=True))
+    steps, returns = np.array(finished, dtype=float).reshape(-1, 2).T
     points: dict[str, list[float]] = {"env_steps": [], "mean_return": []}
     for end in range(CURVE_WINDOW, total_steps + CURVE_WINDOW, CURVE_WINDOW):
         inside = (steps > end - CURVE_WINDOW) & (steps <= end)
@@ -86,6 +86,12 @@ def curve(finished: list[tuple[int, float]], total_steps: int) -> dict[str, list
             points["env_steps"].append(min(end, total_steps))
             points["mean_return"].append(round(float(returns[inside].mean()), 3))
     return points
+
+
+def mean_of_last(finished: list[tuple[int, float]]) -> float | None:
+    """Average the returns of the last 100 episodes; None where a trial is shorter than an episode."""
+    returns = [value for _, value in finished[-100:]]
+    return round(float(np.mean(returns)), 2) if returns else None
 
 
 def train(library: str, seed: int, iterations: int | None, threads: int) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def train(library: str, seed: int, iterations: int | None, threads: int) -> dict
         "mjbatch": version("mjbatch"),
         "gymnasium": version("gymnasium"),
         "machine": platform.machine(),
-        "final_return_training": round(float(np.mean([value for _, value in env.finished[-100:]])), 2),
+        "final_return_training": mean_of_last(env.finished),
         "final_return_deterministic": round(evaluation["return_mean"], 2),
         "final_return_deterministic_std": round(evaluation["return_std"], 2),
         "curve": curve(env.finished, env.env_steps),
@@ -170,15 +176,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--iterations", type=int, default=None, help="fewer than the task's own, for a trial")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
-    parser.add_argument("--output", type=Path, default=RESULTS / "half_cheetah", help="folder of the JSON files")
+    parser.add_argument(
+        "--output", type=Path, default=None, help="folder of the JSON files; by default that of the results"
+    )
     parser.add_argument("--plot", action="store_true", help="draw the picture from all JSON files and end")
     arguments = parser.parse_args()
     if arguments.plot:
         plot()
         return
+    if arguments.iterations is not None and (arguments.iterations < 1 or arguments.output is None):
+        parser.error("--iterations must be at least 1, and needs --output: a trial is no result")
+    output = arguments.output or RESULTS / "half_cheetah"
     record = train(arguments.library, arguments.seed, arguments.iterations, arguments.threads)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    path = arguments.output / f"{arguments.library}_seed{arguments.seed}.json"
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{arguments.library}_seed{arguments.seed}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     print({key: value for key, value in record.items() if key not in ("curve", "cfg")})
 
