@@ -23,6 +23,7 @@ MAX_ENVS = 1024
 
 _FIGURES = {
     "lin_vel_error": ("Velocity tracking error", "{:.3f} m/s", 1.0),
+    "lin_vel_error_all_steps": ("    over all steps", "{:.3f} m/s", 1.0),
     "yaw_rate_error": ("Yaw rate tracking error", "{:.3f} rad/s", 1.0),
     "fall_fraction": ("Falls", "{:.1f} % of the episodes", 100.0),
     "return_mean": ("Mean return", "{:.2f}", 1.0),
@@ -53,12 +54,18 @@ def evaluate(
 
 
 def show(console: Console, figures: dict[str, Any]) -> None:
-    """Print figures: single numbers line by line, a mapping of mappings as a table."""
+    """Print figures: single numbers line by line, a mapping of mappings as a table.
+
+    "settling_time_s" is no figure of the policy, but says what the others leave out.
+    """
     grid = Table.grid(padding=(0, 2))
     for key, value in figures.items():
-        if not isinstance(value, dict) and key not in ("episodes", "seed"):
+        if not isinstance(value, dict) and key not in ("episodes", "seed", "settling_time_s"):
             grid.add_row("", _name(key), _text(key, value))
     console.print(f"Evaluation over {figures['episodes']} episodes with unseen seed {figures['seed']}", highlight=False)
+    if "settling_time_s" in figures:
+        seconds = figures["settling_time_s"]
+        console.print(f"The first {seconds:g} s of an episode, and after a new command, does not count in the errors")
     console.print(grid)
     for key, value in figures.items():
         if isinstance(value, dict) and value:

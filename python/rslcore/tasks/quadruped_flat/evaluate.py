@@ -29,8 +29,9 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     environment a seed that training has not used, so that commands and robots are unseen. The policy is called as it
     is: an inference policy acts without exploration noise.
 
-    The first second after a command change, and of an episode, does not count (`SETTLING_TIME_S`). Errors are means
-    over all other steps of all counted episodes, also of those that end in a fall.
+    The first second after a command change, and of an episode, does not count (`SETTLING_TIME_S`); what the error is
+    with it comes as "lin_vel_error_all_steps". Errors are means over the steps of all counted episodes, also of those
+    that end in a fall, but without the last step of an episode: the robot has been reset by then.
 
     Args:
         env: A `QuadrupedFlatEnv`. All its episodes are started anew.
@@ -39,10 +40,11 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
             environments as needed), so that short episodes are not favoured.
 
     Returns:
-        "episodes"; "lin_vel_error" (mean of |command - v| in the plane, m/s); "yaw_rate_error" (mean absolute error,
-        rad/s); "fall_fraction" (fraction of the episodes that end in a fall); "return_mean", "return_std";
-        "episode_length_s"; "bins": per commanded speed, "standing" or "<low>-<high>" m/s, a dict of "lin_vel_error",
-        "yaw_rate_error" and "fraction" (of the counted steps). A bin without any step is left out.
+        "episodes"; "lin_vel_error" (mean of |command - v| in the plane, m/s); "lin_vel_error_all_steps" (the same
+        with the steps after a command change); "settling_time_s" (time that does not count, s); "yaw_rate_error"
+        (mean absolute error, rad/s); "fall_fraction" (fraction of the episodes that end in a fall); "return_mean",
+        "return_std"; "episode_length_s"; "bins": per commanded speed, "standing" or "<low>-<high>" m/s, a dict of
+        "lin_vel_error", "yaw_rate_error" and "fraction" (of the counted steps). A bin without any step is left out.
 
     Raises:
         TypeError: If `env` is not a `QuadrupedFlatEnv`.
@@ -55,6 +57,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     edges = torch.tensor((0.0, *SPEED_BINS))
     # Rows: steps counted, sum of linear errors, sum of yaw errors. Column 0: standing.
     sums = torch.zeros(3, len(edges), dtype=torch.float64)
+    all_steps = torch.zeros(2, dtype=torch.float64)  # number, sum of linear errors
     returns: list[float] = []
     lengths: list[float] = []
     falls = 0
@@ -75,14 +78,15 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
             falls += int((dones & ~time_outs & running).sum())
             running = running & ~dones
 
+            lin_error = (command[:, :2] - env.lin_vel[:, :2]).norm(dim=1)
+            yaw_error = (command[:, 2] - env.ang_vel[:, 2]).abs()
+            all_steps += torch.stack((running.sum(), lin_error[running].double().sum()))
             settled_for += env.step_dt
             counted = running & (settled_for > SETTLING_TIME_S)
             column = torch.bucketize(command[:, :2].norm(dim=1).clamp(max=SPEED_BINS[-1]), edges).clamp_(min=1)
             column = column.masked_fill(standing, 0)[counted]
-            lin_error = (command[:, :2] - env.lin_vel[:, :2]).norm(dim=1)[counted]
-            yaw_error = (command[:, 2] - env.ang_vel[:, 2]).abs()[counted]
             for row, value in enumerate((torch.ones_like(lin_error), lin_error, yaw_error)):
-                sums[row].index_add_(0, column, value.double())
+                sums[row].index_add_(0, column, value[counted].double())
             settled_for[(env.command != command).any(1)] = 0.0
         counted_envs = min(env.num_envs, episodes - len(returns))
         returns += episode_return[:counted_envs].tolist()
@@ -95,6 +99,8 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     return {
         "episodes": episodes,
         "lin_vel_error": (total[1] / steps).item(),
+        "lin_vel_error_all_steps": (all_steps[1] / all_steps[0].clamp(min=1.0)).item(),
+        "settling_time_s": SETTLING_TIME_S,
         "yaw_rate_error": (total[2] / steps).item(),
         "fall_fraction": falls / episodes,
         "return_mean": all_returns.mean().item(),
