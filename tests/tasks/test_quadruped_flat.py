@@ -4,15 +4,19 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from rslcore.tasks.quadruped_flat import QuadrupedFlatCfg, QuadrupedFlatEnv, RewardWeights, evaluate
+from rslcore.tasks.quadruped_flat.env import rotation_rows
 
-pytest.importorskip("mujoco")
+mujoco = pytest.importorskip("mujoco")
 pytest.importorskip("mjbatch")
 
 DT = 0.02
+FOLDED = torch.tensor([0.0, 8.0, -8.0] * 4)
+"""Actions that fold all legs: the robot falls."""
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +68,17 @@ def test_gravity_direction(env):
     set_rotation(env, "x", math.pi / 2)
     env.read_simulations()
     torch.testing.assert_close(env.gravity[0], torch.tensor([0.0, -1.0, 0.0]), atol=1e-6, rtol=0)
+
+
+def test_rotation_rows_are_mujocos():
+    """For any orientation the rows are those of MuJoCo's own rotation matrix."""
+    quats = torch.randn(20, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    quats /= quats.norm(dim=1, keepdim=True)
+    rows = torch.stack(rotation_rows(quats), 1)
+    for quat, matrix in zip(quats, rows, strict=True):
+        expected = np.empty(9)
+        mujoco.mju_quat2Mat(expected, quat.numpy())
+        np.testing.assert_allclose(matrix.numpy().ravel(), expected, atol=1e-12)
 
 
 def test_tracking_rewards(env):
@@ -252,9 +267,31 @@ def test_evaluate_of_a_standing_policy():
     assert list(result["bins"]) == ["0.5-0.75"] and result["bins"]["0.5-0.75"]["fraction"] == pytest.approx(1.0)
 
 
+def test_evaluate_leaves_out_the_settling_time():
+    """What happens in the first second of an episode does not count."""
+    cfg = QuadrupedFlatCfg(episode_length_s=2.0, push_velocity=0.0, standing_fraction=1.0)
+    env = QuadrupedFlatEnv(2, seed=0, cfg=cfg)
+
+    def spin_at_first(observations):
+        env.qvel[env.episode_length_buf < 20, 5] = 2.0
+        return torch.zeros(2, 12)
+
+    result = evaluate(env, spin_at_first, 2)
+    assert result["fall_fraction"] == 0.0 and result["yaw_rate_error"] < 0.1
+
+
+def test_evaluate_counts_every_environment_once():
+    """A robot that falls again and again while the others walk on is one fall of one episode."""
+    env = QuadrupedFlatEnv(4, seed=0, cfg=QuadrupedFlatCfg(episode_length_s=3.0, push_velocity=0.0))
+    actions = torch.zeros(4, 12)
+    actions[0] = FOLDED
+    result = evaluate(env, lambda observations: actions, 4)
+    assert result["fall_fraction"] == 0.25
+    assert 0.75 * 3.0 < result["episode_length_s"] < 3.0
+
+
 def test_evaluate_counts_falls():
     """A policy that folds its legs falls in every episode; the result holds no NaN although no step may count."""
-    folded = torch.tensor([0.0, 8.0, -8.0] * 4).expand(4, 12)
-    result = evaluate(QuadrupedFlatEnv(4, seed=0), lambda observations: folded, 4)
+    result = evaluate(QuadrupedFlatEnv(4, seed=0), lambda observations: FOLDED.expand(4, 12), 4)
     assert result["fall_fraction"] == 1.0
     assert all(math.isfinite(value) for value in result.values() if isinstance(value, float))

@@ -112,7 +112,7 @@ class QuadrupedFlatCfg:
 
 
 def rotation_rows(quat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the columns of the transposed rotation matrix: world axes x, y, z seen in the body frame, each [N, 3].
+    """Return the rows of the rotation matrix, which are the world's axes x, y, z seen in the body frame, each [N, 3].
 
     Args:
         quat: Unit quaternions (w, x, y, z) of the body in the world, [N, 4].
