@@ -238,6 +238,7 @@ BAD = [
     ({"time_outs": torch.zeros(4, 3).bool()}, ValueError, "gae: `time_outs` must be [3, 4] like `rewards`"),
     ({"gamma": 1.5}, ValueError, "gae: `gamma` must be in [0, 1], got 1.5"),
     ({"lam": "x"}, TypeError, "gae: `lam` must be a number, got str"),
+    ({"normalize": "yes"}, TypeError, "gae: `normalize` must be a bool, got str"),
     ({"rewards": [1.0]}, TypeError, "gae: `rewards` must be a torch Tensor, got list"),
     ({"terminal_values": torch.zeros(3, 4)}, ValueError, "gae: `terminal_values` needs `time_outs`"),
     ({"out": torch.zeros(3, 4)}, TypeError, "gae: `out` must be the pair (returns, advantages), got Tensor"),

@@ -57,6 +57,7 @@ def gae(
         TypeError: An argument is no tensor or has another dtype.
         ValueError: A shape, a device, `gamma` or `lam` does not fit, or a gradient is asked for (GAE has none).
     """
+    checks.boolean(_OP, "normalize", normalize)
     plain = _plain(rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
     if not plain:
         tensors = checks.gae(

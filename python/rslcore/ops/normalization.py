@@ -42,7 +42,7 @@ def update_moments(
     op = "update_moments"
     checks.kind(op, "count", count, torch.Tensor)
     _check(op, x, mean, var, count)
-    _check_until(op, until)
+    checks.until(op, until)
     if x.numel() == 0:
         return
     flat_mean, flat_var = mean.contiguous(), var.contiguous()
@@ -112,7 +112,7 @@ def update_and_normalize(
     op = "update_and_normalize"
     checks.kind(op, "count", count, torch.Tensor)
     _check(op, x, mean, var, count, out)
-    _check_until(op, until)
+    checks.until(op, until)
     checks.number(op, "eps", eps, 0.0, float("inf"))
     samples = x.contiguous()
     if out is None:
@@ -201,12 +201,6 @@ def _plain(
     return count is None or (
         type(count) is torch.Tensor and count.dtype == torch.int64 and count.dim() == 0 and count.device == device
     )
-
-
-def _check_until(op: str, until: int | None) -> None:
-    if until is not None:
-        checks.integer(op, "until", until)
-        checks.number(op, "until", until, 0, float("inf"))
 
 
 def _normalize_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ANN401
