@@ -112,7 +112,7 @@ with warnings.catch_warnings(record=True) as caught:
 assert advantages.tolist() == [[1.5] * 3, [1.0] * 3]
 messages = [str(w.message) for w in caught if "plain-torch reference" in str(w.message)]
 assert len(messages) == 1, messages
-assert "librslcore.so was not built" in messages[0] and "make build" in messages[0]
+assert "librslcore.so was not built" in messages[0] and "make clean build" in messages[0]
 """
 
 

@@ -20,7 +20,7 @@ import rslcore
 def interleave(calls: dict[str, Callable[[], object]], seconds: float = 2.0, min_rounds: int = 7) -> dict[str, float]:
     """Median time of each call in microseconds.
 
-    Every round times each call once, so that drift hits all alike. An untimed call of the same goes before, so that each
+    Every round times each call once, so that drift hits all alike. An untimed call of the same goes before: each
     finds the caches as it leaves them itself and not as its neighbour does.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}

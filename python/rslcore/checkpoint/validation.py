@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -75,7 +75,7 @@ def check_structure(name: str, expected: Any, found: Any) -> None:  # noqa: ANN4
     if not isinstance(found, kind):
         wanted = "a number" if number else "a dict" if kind is Mapping else f"a {type(expected).__name__}"
         raise CheckpointError(f"checkpoint: {name} must be {wanted}, got {type(found).__name__}")
-    if isinstance(expected, Mapping):
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
         for key, value in expected.items():
             if key not in found:
                 raise CheckpointError(f"checkpoint: {name}['{key}'] is missing, got the keys {sorted(map(str, found))}")
@@ -167,7 +167,8 @@ def _state_after_one_step(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Return what an optimizer of this kind and these settings keeps for a parameter [1]."""
     parameter = torch.zeros(1, requires_grad=True)
     parameter.grad = torch.zeros(1)
-    trial = type(optimizer)([{**optimizer.param_groups[0], "params": [parameter]}])
+    kind: Callable[..., torch.optim.Optimizer] = type(optimizer)
+    trial = kind([{**optimizer.param_groups[0], "params": [parameter]}])
     trial.step()
     return dict(trial.state[parameter])
 
