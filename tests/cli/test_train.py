@@ -103,10 +103,10 @@ def test_errors(error_line, arguments, message):
 
 
 def test_wrong_settings_leave_no_run_folder(run, tmp_path):
-    """Settings that only the first update refuses are told in one line too, and the new run folder is removed."""
+    """Settings that do not fit the rollout are told in one line too, and the new run folder is removed."""
     code, _, err = run(*TRAINING, "--log-dir", tmp_path, "--algorithm.num-mini-batches", 1000)
     assert code == 2
-    assert err.splitlines()[-1].startswith("rslcore: train: RolloutStorage: `num_mini_batches` must be at most")
+    assert err.splitlines()[-1].startswith("rslcore: train: PPO: `num_mini_batches` must be at most 32")
     assert "Traceback" not in err
     assert list((tmp_path / "half-cheetah").iterdir()) == []
 
@@ -114,10 +114,10 @@ def test_wrong_settings_leave_no_run_folder(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--actor.hidden-dims", "-5", "64"], "negative dimension -5"),
+        (["--actor.hidden-dims", "-5", "64"], "`hidden_dims[0]` must be an integer and at least 1, got -5"),
         (["--actor.class-name", "math:nope"], "nope"),
         (["--algorithm.class-name", "MLPModel"], "MLPModel"),
-        (["--algorithm.num-mini-batches", "0"], ""),
+        (["--algorithm.num-mini-batches", "0"], "`num_mini_batches` must be"),
         (["--seed", "99999999999999999999"], "train: "),
         (["--torch-compile-mode", "fastest"], "fastest"),
     ],
@@ -160,7 +160,7 @@ def test_numbers_written_by_hand(trained, tmp_path, run, error_line):
     assert code == 0, err
     assert yaml.safe_load(agent.read_text())["algorithm"]["entropy_coef"] == 0.001
     agent.write_text(text.replace("gamma: 0.98", "gamma: high"))
-    assert "'algorithm.gamma' must be of type float, got high" in error_line("train", "--resume", folder)
+    assert "`algorithm.gamma` must be a number, got 'high'" in error_line("train", "--resume", folder)
     agent.write_text(text.replace("gamma: 0.98", "gamma: 1"))
     assert run("train", "--resume", folder, "--help")[0] == 0
 

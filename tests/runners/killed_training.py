@@ -39,6 +39,7 @@ def main(run_dir: Path, kills: int) -> None:
         before = checkpoint.latest(run_dir)
         process = os.fork()
         if process == 0:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             train_without_end(run_dir)
         deadline = time.monotonic() + 20
         while checkpoint.latest(run_dir) == before and time.monotonic() < deadline:

@@ -231,7 +231,7 @@ def _settle_with_checkpoint(job: _Job, runner: OnPolicyRunner, arguments: Sequen
 
 def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
     """Train up to the total number of iterations."""
-    first, total = next_iteration(runner), job.cfg.max_iterations
+    first, total = runner.next_iteration, job.cfg.max_iterations
     if first >= total:
         runner.logger.console.message(
             f"Nothing to train: {first} iterations are done; --iterations {total} is the total, not what is added"
@@ -243,7 +243,7 @@ def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
         print(f"Interrupted. Continue with: {_command('train', '--resume', folder)}", file=sys.stderr)
         raise
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
-        if next_iteration(runner) > first:  # the settings are good, this is something else
+        if runner.next_iteration > first:  # the settings are good, this is something else
             raise
         raise CliError(f"train: {error_text(error)}") from error
 
@@ -255,7 +255,7 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
     result: dict[str, Any] = {
         "task": job.spec.name,
         "run_folder": str(folder),
-        "iterations": next_iteration(runner),
+        "iterations": runner.next_iteration,
         "total_steps": runner.logger.tot_timesteps,
         "evaluation": None,
         "curves": None,
@@ -293,12 +293,6 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
     if options.json:
         print(json.dumps({"result": result}), flush=True)
     return 0
-
-
-def next_iteration(runner: OnPolicyRunner) -> int:
-    """Return the number of the first iteration that has not been trained: the number of those that have."""
-    current = runner.current_learning_iteration
-    return current + 1 if runner._last_finished == current else current
 
 
 def _draw_curves(folder: Path, hints: list[str]) -> str | None:
