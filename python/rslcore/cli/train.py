@@ -331,4 +331,7 @@ def _film(folder: Path, hints: list[str]) -> str | None:
 
 
 def _command(*words: object) -> str:
-    return shlex.join(["rslcore", *map(str, words)])
+    # As this program was called, if that was by a path of its own: `make train` runs .venv/bin/rslcore.
+    called = Path(sys.argv[0])
+    program = str(called) if called.name == "rslcore" and not called.is_absolute() else "rslcore"
+    return shlex.join([program, *map(str, words)])
