@@ -20,8 +20,8 @@ import rslcore
 def interleave(calls: dict[str, Callable[[], object]], seconds: float = 2.0, min_rounds: int = 7) -> dict[str, float]:
     """Median time of each call in microseconds.
 
-    Every round times each call once, so that drift hits all alike. An untimed call of the same goes before: each
-    finds the caches as it leaves them itself and not as its neighbour does.
+    Rounds go through all calls, so that drift hits all alike. In its turn a call runs untimed first, then timed for two
+    milliseconds (at least once): each is measured in its own steady state, with the caches as it leaves them itself.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     deadline = time.perf_counter() + seconds
@@ -29,9 +29,12 @@ def interleave(calls: dict[str, Callable[[], object]], seconds: float = 2.0, min
     while rounds < min_rounds or time.perf_counter() < deadline:
         for name, call in calls.items():
             call()
-            start = time.perf_counter()
-            call()
-            times[name].append((time.perf_counter() - start) * 1e6)
+            end = time.perf_counter() + 2e-3
+            start = 0.0
+            while start < end:
+                start = time.perf_counter()
+                call()
+                times[name].append((time.perf_counter() - start) * 1e6)
         rounds += 1
     return {name: statistics.median(values) for name, values in times.items()}
 

@@ -66,8 +66,9 @@ def gae(
         _tensors.check_devices(_OP, tensors)
         _tensors.refuse_gradient(_OP, tensors)
         last_values = last_values.reshape(rewards.shape[1])
-    for number, target in enumerate(out or ()):
-        _tensors.check_target(_OP, f"out[{number}]", target)
+    if out is not None:
+        _tensors.check_target(_OP, "out[0]", out[0])
+        _tensors.check_target(_OP, "out[1]", out[1])
 
     def flat(x: torch.Tensor) -> torch.Tensor:
         return x.contiguous() if plain else x.reshape(rewards.shape[:2]).contiguous()
