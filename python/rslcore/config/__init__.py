@@ -1,0 +1,24 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Typed configurations: the one place where a default value is written.
+
+Keys, nesting and defaults are those of rsl_rl 5.5.1, so that ``OnPolicyRunnerCfg().to_dict()`` is a configuration
+dictionary both libraries accept. The constructors of the models and algorithms take their defaults from here
+(``clip_param: float = PPOCfg.clip_param``). Imports nothing but the standard library.
+"""
+
+from rslcore.config.algorithms import OptimizerName, PPOCfg
+from rslcore.config.base import Cfg, nearest
+from rslcore.config.models import ActivationName, GaussianDistributionCfg, MLPModelCfg
+from rslcore.config.runners import OnPolicyRunnerCfg
+
+__all__ = [
+    "ActivationName",
+    "Cfg",
+    "GaussianDistributionCfg",
+    "MLPModelCfg",
+    "OnPolicyRunnerCfg",
+    "OptimizerName",
+    "PPOCfg",
+    "nearest",
+]

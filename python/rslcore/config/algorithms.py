@@ -1,0 +1,58 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Settings of the learning algorithms."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from rslcore.config.base import Cfg
+
+OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
+
+
+@dataclasses.dataclass
+class PPOCfg(Cfg):
+    """Proximal Policy Optimization (Schulman et al. 2017, arXiv:1707.06347)."""
+
+    class_name: str = "PPO"
+    """Class name, or ``"module:Class"``."""
+    num_learning_epochs: int = 5
+    """Passes over the rollout per update."""
+    num_mini_batches: int = 4
+    """Minibatches per pass; rows that do not fill the last one are dropped."""
+    clip_param: float = 0.2
+    """Clip range of the probability ratio and of the value change."""
+    gamma: float = 0.99
+    """Discount factor per step."""
+    lam: float = 0.95
+    """Lambda of generalized advantage estimation."""
+    value_loss_coef: float = 1.0
+    """Weight of the value loss."""
+    entropy_coef: float = 0.01
+    """Weight of the entropy bonus."""
+    learning_rate: float = 0.001
+    """Learning rate; with the adaptive schedule, the initial one."""
+    max_grad_norm: float = 1.0
+    """Largest gradient norm, of actor and critic apart."""
+    optimizer: OptimizerName = "adam"
+    """Optimizer name."""
+    use_clipped_value_loss: bool = True
+    """Clip the change of the value to ``clip_param`` and take the larger loss."""
+    schedule: Literal["adaptive", "fixed"] = "adaptive"
+    """"adaptive" steers the learning rate by the KL divergence of every minibatch."""
+    desired_kl: float | None = 0.01
+    """KL divergence, in nats, that the adaptive schedule aims at; None switches the schedule off."""
+    normalize_advantage_per_mini_batch: bool = False
+    """Normalize advantages within each minibatch rather than over the rollout."""
+    use_mixed_precision: bool = False
+    """bfloat16 forward pass and losses."""
+    rnd_cfg: dict[str, Any] | None = None
+    """Random network distillation."""
+    symmetry_cfg: dict[str, Any] | None = None
+    """Symmetry augmentation."""
+    grad_reduce_bucket_mb: float = 25
+    """Largest buffer, in MiB, of one gradient all-reduce in distributed training."""
+    share_cnn_encoders: bool = False
+    """Let the critic use the actor's CNN encoders."""

@@ -1,0 +1,58 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Settings of training runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from rslcore.config.algorithms import PPOCfg
+from rslcore.config.base import Cfg
+from rslcore.config.models import GaussianDistributionCfg, MLPModelCfg
+
+
+def _default_obs_groups() -> dict[str, list[str]]:
+    return {"actor": ["policy"], "critic": ["policy"]}
+
+
+def _default_actor() -> MLPModelCfg:
+    return MLPModelCfg(distribution_cfg=GaussianDistributionCfg())
+
+
+@dataclasses.dataclass
+class OnPolicyRunnerCfg(Cfg):
+    """Everything a training run needs besides its environment."""
+
+    ignored_keys: ClassVar[tuple[str, ...]] = ("multi_gpu",)
+
+    class_name: str = "OnPolicyRunner"
+    """Class name of the runner, or ``"module:Class"``."""
+    seed: int = 42
+    """Seed of the environment, of the initial weights and of everything sampled."""
+    max_iterations: int = 1000
+    """Iterations of one training run; one iteration is one rollout and one update."""
+    num_steps_per_env: int = 24
+    """Steps of every environment per rollout (T)."""
+    save_interval: int = 50
+    """Iterations between checkpoints."""
+    obs_groups: dict[str, list[str]] = dataclasses.field(default_factory=_default_obs_groups)
+    """Observation set ("actor", "critic") to the observation groups of the environment it is made of."""
+    actor: MLPModelCfg = dataclasses.field(default_factory=_default_actor)
+    """The policy."""
+    critic: MLPModelCfg = dataclasses.field(default_factory=MLPModelCfg)
+    """The value function."""
+    algorithm: PPOCfg = dataclasses.field(default_factory=PPOCfg)
+    """The learning algorithm."""
+    logger: str | dict[str, str | int | float | bool] = "tensorboard"
+    """Log writer: "tensorboard", or a dictionary with ``class_name`` and the writer's arguments."""
+    check_for_nan: bool = True
+    """Raise an error as soon as the environment returns NaN."""
+    torch_compile_mode: str | None = None
+    """Mode of ``torch.compile`` for the models; None runs them as they are."""
+    experiment_name: str = ""
+    """Folder of the experiment under the log root; empty stands for the name of the task."""
+    run_name: str = ""
+    """Suffix of the run's folder, also printed with every iteration."""
+    init_at_random_ep_len: bool = True
+    """Start the environments at random points of their first episode."""
