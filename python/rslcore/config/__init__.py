@@ -7,18 +7,33 @@ dictionary both libraries accept. The constructors of the models and algorithms 
 (``clip_param: float = PPOCfg.clip_param``). Imports nothing but the standard library.
 """
 
-from rslcore.config.algorithms import OptimizerName, PPOCfg
+from rslcore.config.algorithms import DistillationCfg, OptimizerName, PPOCfg
 from rslcore.config.base import Cfg, nearest
 from rslcore.config.models import ActivationName, GaussianDistributionCfg, MLPModelCfg
-from rslcore.config.runners import OnPolicyRunnerCfg
+from rslcore.config.policies import (
+    ActorCriticCfg,
+    ActorCriticCNNCfg,
+    ActorCriticRecurrentCfg,
+    StudentTeacherCfg,
+    StudentTeacherRecurrentCfg,
+)
+from rslcore.config.runners import DistillationRunnerCfg, OnPolicyRunnerCfg, RunnerCfg
 
 __all__ = [
     "ActivationName",
+    "ActorCriticCNNCfg",
+    "ActorCriticCfg",
+    "ActorCriticRecurrentCfg",
     "Cfg",
+    "DistillationCfg",
+    "DistillationRunnerCfg",
     "GaussianDistributionCfg",
     "MLPModelCfg",
     "OnPolicyRunnerCfg",
     "OptimizerName",
     "PPOCfg",
+    "RunnerCfg",
+    "StudentTeacherCfg",
+    "StudentTeacherRecurrentCfg",
     "nearest",
 ]

@@ -56,3 +56,33 @@ class PPOCfg(Cfg):
     """Largest buffer, in MiB, of one gradient all-reduce in distributed training."""
     share_cnn_encoders: bool = False
     """Let the critic use the actor's CNN encoders."""
+
+
+@dataclasses.dataclass
+class DistillationCfg(Cfg):
+    """Behaviour cloning of a teacher on the student's own rollouts (DAgger; Ross et al. 2011, arXiv:1011.0686)."""
+
+    class_name: str = "Distillation"
+    """Class name, or ``"module:Class"``."""
+    num_learning_epochs: int = 1
+    """Passes over the rollout per update."""
+    gradient_length: int = 15
+    """Steps whose losses are summed for one gradient step; how far gradients reach back through a hidden state."""
+    learning_rate: float = 0.001
+    """Learning rate."""
+    max_grad_norm: float | None = None
+    """Largest gradient norm; None leaves gradients as they are."""
+    loss_type: Literal["mse", "huber"] = "mse"
+    """Distance between the actions of student and teacher."""
+    optimizer: OptimizerName = "adam"
+    """Optimizer name."""
+    use_mixed_precision: bool = False
+    """bfloat16 forward pass and loss."""
+    grad_reduce_bucket_mb: float = 25
+    """Largest buffer, in MiB, of one gradient all-reduce in distributed training."""
+    rnd_cfg: dict[str, Any] | None = None
+    """Must be None: intrinsic rewards mean nothing to a student."""
+    symmetry_cfg: dict[str, Any] | None = None
+    """Must be None."""
+    keep_teacher_state: bool = True
+    """Let a recurrent teacher remember across updates; False has it forget at every update, as rsl_rl 5.5.1 does."""

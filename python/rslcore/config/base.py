@@ -64,6 +64,18 @@ def _to_plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
+def _variant(cls: type[Cfg], values: Any) -> type[Cfg]:  # noqa: ANN401
+    """Return the configuration that ``class_name`` asks for: ``cls`` itself or one derived from it."""
+    name = values.get("class_name") if isinstance(values, Mapping) else None
+    pending = [cls]
+    while pending:
+        candidate = pending.pop()
+        if name is not None and getattr(candidate, "class_name", None) == name:
+            return candidate
+        pending += candidate.__subclasses__()
+    return cls
+
+
 def _from_plain(cls: type[_CfgT], values: Mapping[str, Any], path: str) -> _CfgT:
     if not isinstance(values, Mapping):
         raise TypeError(f"{cls.__name__}: `{path.rstrip('.') or 'values'}` must be a dict, got {type(values).__name__}")
@@ -89,7 +101,7 @@ def _to_typed(hint: Any, value: Any, path: str, owner: str) -> Any:  # noqa: ANN
         return None
     for option in options:
         if isinstance(option, type) and issubclass(option, Cfg):
-            return value if isinstance(value, option) else _from_plain(option, value, f"{path}.")
+            return value if isinstance(value, option) else _from_plain(_variant(option, value), value, f"{path}.")
         if typing.get_origin(option) is tuple:
             if not isinstance(value, (list, tuple)):
                 raise ValueError(f"{owner}: `{path}` must be a sequence of numbers, got {value!r}")

@@ -7,22 +7,14 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from rslcore.config.algorithms import PPOCfg
+from rslcore.config.algorithms import DistillationCfg, PPOCfg
 from rslcore.config.base import Cfg
 from rslcore.config.models import GaussianDistributionCfg, MLPModelCfg
 
 
-def _default_obs_groups() -> dict[str, list[str]]:
-    return {"actor": ["policy"], "critic": ["policy"]}
-
-
-def _default_actor() -> MLPModelCfg:
-    return MLPModelCfg(distribution_cfg=GaussianDistributionCfg())
-
-
 @dataclasses.dataclass
-class OnPolicyRunnerCfg(Cfg):
-    """Everything a training run needs besides its environment."""
+class RunnerCfg(Cfg):
+    """What every training run needs besides its environment, models and algorithm."""
 
     ignored_keys: ClassVar[tuple[str, ...]] = ("multi_gpu",)
 
@@ -36,14 +28,6 @@ class OnPolicyRunnerCfg(Cfg):
     """Steps of every environment per rollout (T)."""
     save_interval: int = 50
     """Iterations between checkpoints."""
-    obs_groups: dict[str, list[str]] = dataclasses.field(default_factory=_default_obs_groups)
-    """Observation set ("actor", "critic") to the observation groups of the environment it is made of."""
-    actor: MLPModelCfg = dataclasses.field(default_factory=_default_actor)
-    """The policy."""
-    critic: MLPModelCfg = dataclasses.field(default_factory=MLPModelCfg)
-    """The value function."""
-    algorithm: PPOCfg = dataclasses.field(default_factory=PPOCfg)
-    """The learning algorithm."""
     logger: str | dict[str, str | int | float | bool] = "tensorboard"
     """Log writer: "tensorboard", or a dictionary with ``class_name`` and the writer's arguments."""
     check_for_nan: bool = True
@@ -56,3 +40,49 @@ class OnPolicyRunnerCfg(Cfg):
     """Suffix of the run's folder, also printed with every iteration."""
     init_at_random_ep_len: bool = True
     """Start the environments at random points of their first episode."""
+
+
+def _default_obs_groups() -> dict[str, list[str]]:
+    return {"actor": ["policy"], "critic": ["policy"]}
+
+
+def _default_actor() -> MLPModelCfg:
+    return MLPModelCfg(distribution_cfg=GaussianDistributionCfg())
+
+
+@dataclasses.dataclass
+class OnPolicyRunnerCfg(RunnerCfg):
+    """A run of PPO."""
+
+    obs_groups: dict[str, list[str]] = dataclasses.field(default_factory=_default_obs_groups)
+    """Observation set ("actor", "critic") to the observation groups of the environment it is made of."""
+    actor: MLPModelCfg = dataclasses.field(default_factory=_default_actor)
+    """The policy."""
+    critic: MLPModelCfg = dataclasses.field(default_factory=MLPModelCfg)
+    """The value function."""
+    algorithm: PPOCfg = dataclasses.field(default_factory=PPOCfg)
+    """The learning algorithm."""
+
+
+def _default_distillation_obs_groups() -> dict[str, list[str]]:
+    return {"student": ["policy"], "teacher": ["policy"]}
+
+
+def _default_student() -> MLPModelCfg:
+    return MLPModelCfg(distribution_cfg=GaussianDistributionCfg(init_std=0.1))
+
+
+@dataclasses.dataclass
+class DistillationRunnerCfg(RunnerCfg):
+    """A run of distillation; the weights of the teacher come from a checkpoint."""
+
+    class_name: str = "DistillationRunner"
+    """Class name of the runner, or ``"module:Class"``."""
+    obs_groups: dict[str, list[str]] = dataclasses.field(default_factory=_default_distillation_obs_groups)
+    """Observation set ("student", "teacher") to the observation groups of the environment it is made of."""
+    student: MLPModelCfg = dataclasses.field(default_factory=_default_student)
+    """The policy that learns; its distribution is the noise it explores with."""
+    teacher: MLPModelCfg = dataclasses.field(default_factory=_default_actor)
+    """The policy it learns from: the actor's configuration of the run it was trained in."""
+    algorithm: DistillationCfg = dataclasses.field(default_factory=DistillationCfg)
+    """The learning algorithm."""
