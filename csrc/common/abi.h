@@ -62,6 +62,21 @@ inline void check_buffer(const Tensor& x, const char* op, const char* name, Scal
                   name, "` must be on the device of the other arguments");
 }
 
+inline void check_shape(const Tensor& x, const char* op, const char* name, const Tensor& like) {
+    bool same = x.dim() == like.dim();
+    for (int64_t i = 0; same && i < like.dim(); ++i) {
+        same = x.size(i) == like.size(i);
+    }
+    RSLCORE_CHECK(same, op, ": `", name, "` must have the shape of the other arguments, got another");
+}
+
+inline void check_shape(const std::optional<Tensor>& x, const char* op, const char* name,
+                        const Tensor& like) {
+    if (x.has_value()) {
+        check_shape(*x, op, name, like);
+    }
+}
+
 template <typename T>
 const T* input(const Tensor& x, const char* op, const char* name, int64_t numel, const Tensor& like) {
     check_buffer(x, op, name, scalar_type_of<T>(), numel, like);
@@ -78,6 +93,19 @@ template <typename T>
 T* output(const Tensor& x, const char* op, const char* name, int64_t numel, const Tensor& like) {
     check_buffer(x, op, name, scalar_type_of<T>(), numel, like);
     return static_cast<T*>(x.mutable_data_ptr());
+}
+
+// Flags stored as bytes: torch.bool holds 0 and 1, torch.uint8 whatever it was given.
+inline const uint8_t* flags(const Tensor& x, const char* op, const char* name, int64_t numel,
+                            const Tensor& like) {
+    const bool is_bool = x.scalar_type() == ScalarType::Bool;
+    check_buffer(x, op, name, is_bool ? ScalarType::Bool : ScalarType::Byte, numel, like);
+    return static_cast<const uint8_t*>(x.const_data_ptr());
+}
+
+inline const uint8_t* flags(const std::optional<Tensor>& x, const char* op, const char* name, int64_t numel,
+                            const Tensor& like) {
+    return x.has_value() ? flags(*x, op, name, numel, like) : nullptr;
 }
 
 // Calls body.template operator()<T>() with the float type of `x`.

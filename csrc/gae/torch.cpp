@@ -18,6 +18,8 @@ void gae(const Tensor& rewards, const Tensor& values, const Tensor& dones, const
          double lam, bool normalize, const Tensor& returns, const Tensor& advantages) {
     RSLCORE_CHECK(rewards.dim() == 2 || (rewards.dim() == 3 && rewards.size(2) == 1), kOp,
                   ": `rewards` must be [T, N] or [T, N, 1], got ", rewards.dim(), " dimensions");
+    RSLCORE_CHECK(last_values.dim() == 1 || (last_values.dim() == 2 && last_values.size(1) == 1), kOp,
+                  ": `last_values` must be [N] or [N, 1], got ", last_values.dim(), " dimensions");
     RSLCORE_CHECK(!terminal_values.has_value() || time_outs.has_value(), kOp,
                   ": `terminal_values` needs `time_outs`");
     abi::dispatch_float(rewards, kOp, "rewards", [&]<typename T>() {
@@ -30,14 +32,20 @@ void gae(const Tensor& rewards, const Tensor& values, const Tensor& dones, const
             .lam = static_cast<T>(lam),
             .rewards = abi::input<T>(rewards, kOp, "rewards", numel, rewards),
             .values = abi::input<T>(values, kOp, "values", numel, rewards),
-            .dones = abi::input<uint8_t>(dones, kOp, "dones", numel, rewards),
+            .dones = abi::flags(dones, kOp, "dones", numel, rewards),
             .last_values = abi::input<T>(last_values, kOp, "last_values", num_envs, rewards),
-            .time_outs = abi::input<uint8_t>(time_outs, kOp, "time_outs", numel, rewards),
+            .time_outs = abi::flags(time_outs, kOp, "time_outs", numel, rewards),
             .bootstrap = abi::input<T>(terminal_values.has_value() ? *terminal_values : values, kOp,
                                        "terminal_values", numel, rewards),
             .returns = abi::output<T>(returns, kOp, "returns", numel, rewards),
             .advantages = abi::output<T>(advantages, kOp, "advantages", numel, rewards),
         };
+        abi::check_shape(values, kOp, "values", rewards);
+        abi::check_shape(dones, kOp, "dones", rewards);
+        abi::check_shape(time_outs, kOp, "time_outs", rewards);
+        abi::check_shape(terminal_values, kOp, "terminal_values", rewards);
+        abi::check_shape(returns, kOp, "returns", rewards);
+        abi::check_shape(advantages, kOp, "advantages", rewards);
         const char* const shared = gae_overlap(args);
         RSLCORE_CHECK(shared == nullptr, kOp, ": `out` must share no memory with the inputs or itself, got ",
                       shared, " that do");
