@@ -9,7 +9,15 @@ dictionary both libraries accept. The constructors of the models and algorithms 
 
 from rslcore.config.algorithms import DistillationCfg, OptimizerName, PPOCfg
 from rslcore.config.base import Cfg, nearest
-from rslcore.config.models import ActivationName, GaussianDistributionCfg, MLPModelCfg
+from rslcore.config.extensions import RndCfg, SymmetryCfg
+from rslcore.config.models import (
+    ActivationName,
+    CNNCfg,
+    CNNModelCfg,
+    GaussianDistributionCfg,
+    MLPModelCfg,
+    RNNModelCfg,
+)
 from rslcore.config.policies import (
     ActorCriticCfg,
     ActorCriticCNNCfg,
@@ -24,6 +32,8 @@ __all__ = [
     "ActorCriticCNNCfg",
     "ActorCriticCfg",
     "ActorCriticRecurrentCfg",
+    "CNNCfg",
+    "CNNModelCfg",
     "Cfg",
     "DistillationCfg",
     "DistillationRunnerCfg",
@@ -32,8 +42,11 @@ __all__ = [
     "OnPolicyRunnerCfg",
     "OptimizerName",
     "PPOCfg",
+    "RNNModelCfg",
+    "RndCfg",
     "RunnerCfg",
     "StudentTeacherCfg",
     "StudentTeacherRecurrentCfg",
+    "SymmetryCfg",
     "nearest",
 ]

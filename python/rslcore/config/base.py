@@ -28,9 +28,16 @@ class Cfg:
     ignored_keys: ClassVar[tuple[str, ...]] = ()
     """Keys that :meth:`from_dict` skips: a runner writes them into the dictionary it was given."""
 
+    own_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys that rsl_rl does not take: :meth:`to_dict` leaves them out while they have their default."""
+
     def to_dict(self) -> dict[str, Any]:
         """Return a plain dictionary of new containers: nested configurations are dicts, tuples are lists."""
-        return {field.name: _to_plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+        return {
+            field.name: _to_plain(getattr(self, field.name))
+            for field in dataclasses.fields(self)
+            if not (field.name in self.own_keys and getattr(self, field.name) == field.default)
+        }
 
     @classmethod
     def from_dict(cls: type[_CfgT], values: Mapping[str, Any]) -> _CfgT:
@@ -70,7 +77,7 @@ def _variant(cls: type[Cfg], values: Any) -> type[Cfg]:  # noqa: ANN401
     pending = [cls]
     while pending:
         candidate = pending.pop()
-        if name is not None and getattr(candidate, "class_name", None) == name:
+        if name is not None and getattr(candidate, "class_name", None) == str(name).replace(":", ".").split(".")[-1]:
             return candidate
         pending += candidate.__subclasses__()
     return cls
@@ -88,6 +95,10 @@ def _from_plain(cls: type[_CfgT], values: Mapping[str, Any], path: str) -> _CfgT
         if key not in names:
             raise ValueError(f"{cls.__name__}: unknown key '{path}{key}'; {nearest(str(key), names)}")
         arguments[key] = _to_typed(hints[key], value, f"{path}{key}", cls.__name__)
+    for field in dataclasses.fields(cls):
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and field.name not in arguments:
+            raise ValueError(f"{cls.__name__}: the key '{path}{field.name}' is missing")
     return cls(**arguments)
 
 
@@ -99,11 +110,19 @@ def _to_typed(hint: Any, value: Any, path: str, owner: str) -> Any:  # noqa: ANN
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if value is None and type(None) in options:
         return None
+    is_sequence = isinstance(value, (list, tuple))
+    entries = list(value.values()) if isinstance(value, Mapping) else []
+    is_nested = bool(entries) and all(isinstance(entry, (Mapping, Cfg)) for entry in entries)
     for option in options:
         if isinstance(option, type) and issubclass(option, Cfg):
             return value if isinstance(value, option) else _from_plain(_variant(option, value), value, f"{path}.")
+        if typing.get_origin(option) is dict and is_nested and len(options) > 1:
+            item_type = typing.get_args(option)[1]
+            return {key: _to_typed(item_type, item, f"{path}.{key}", owner) for key, item in value.items()}
         if typing.get_origin(option) is tuple:
-            if not isinstance(value, (list, tuple)):
+            if not is_sequence and len(options) > 1:
+                continue
+            if not is_sequence:
                 raise ValueError(f"{owner}: `{path}` must be a sequence of numbers, got {value!r}")
             item_types = typing.get_args(option)
             item_types = item_types[:1] * len(value) if item_types[-1] is Ellipsis else item_types
@@ -111,7 +130,7 @@ def _to_typed(hint: Any, value: Any, path: str, owner: str) -> Any:  # noqa: ANN
                 raise ValueError(f"{owner}: `{path}` must have {len(item_types)} numbers, got {list(value)}")
             typed = zip(item_types, value, strict=True)
             return tuple(_to_typed(kind, item, f"{path}[{i}]", owner) for i, (kind, item) in enumerate(typed))
-        if option in _SCALARS:
+        if option in _SCALARS and not (is_sequence and len(options) > 1):
             accepted, name = _SCALARS[option]
             if not isinstance(value, accepted) or (isinstance(value, bool) and option is not bool):
                 raise ValueError(f"{owner}: `{path}` must be {name}, got {value!r}")

@@ -12,6 +12,10 @@ from rslcore.config.base import Cfg
 ActivationName = Literal[
     "elu", "selu", "relu", "crelu", "lrelu", "tanh", "sigmoid", "softplus", "gelu", "swish", "mish", "identity"
 ]
+RNNType = Literal["lstm", "gru"]
+PaddingName = Literal["none", "zeros", "reflect", "replicate", "circular"]
+NormName = Literal["none", "batch", "layer"]
+GlobalPoolName = Literal["none", "max", "avg"]
 
 
 @dataclasses.dataclass
@@ -44,3 +48,53 @@ class MLPModelCfg(Cfg):
     """Normalize observations by their running mean and standard deviation."""
     distribution_cfg: GaussianDistributionCfg | None = None
     """Output distribution; None makes the output deterministic (a critic)."""
+
+
+@dataclasses.dataclass
+class RNNModelCfg(MLPModelCfg):
+    """A recurrent network before the perceptron."""
+
+    class_name: str = "RNNModel"
+    """Class name, or ``"module:Class"``."""
+    rnn_type: RNNType = "lstm"
+    """Long short-term memory or gated recurrent units."""
+    rnn_hidden_dim: int = 256
+    """Width of the hidden state."""
+    rnn_num_layers: int = 1
+    """Recurrent layers, each fed with the one before."""
+
+
+@dataclasses.dataclass
+class CNNCfg(Cfg):
+    """A convolutional encoder; a setting that may be a sequence is one value for all layers, or one for each."""
+
+    output_channels: tuple[int, ...]
+    """Channels of every layer: as many layers as entries."""
+    kernel_size: int | tuple[int, ...]
+    """Side of the square kernels, in pixels."""
+    stride: int | tuple[int, ...] = 1
+    """Step of the kernels, in pixels."""
+    dilation: int | tuple[int, ...] = 1
+    """Distance between the taps of the kernels, in pixels."""
+    padding: PaddingName = "none"
+    """What surrounds the input of every layer; all but "none" keep about input size / stride."""
+    norm: NormName | tuple[NormName, ...] = "none"
+    """Normalization before the activation: over the batch, or over channels and pixels of each sample."""
+    activation: ActivationName = "elu"
+    """Activation after every layer."""
+    max_pool: bool | tuple[bool, ...] = False
+    """Take the maximum of 3x3 pixels at every second pixel after the activation."""
+    global_pool: GlobalPoolName = "none"
+    """Reduce every channel of the last layer to one number: its maximum or its mean over the pixels."""
+    flatten: bool = True
+    """Return vectors; a model needs them."""
+
+
+@dataclasses.dataclass
+class CNNModelCfg(MLPModelCfg):
+    """Convolutional encoders of image groups before the perceptron."""
+
+    class_name: str = "CNNModel"
+    """Class name, or ``"module:Class"``."""
+    cnn_cfg: dict[str, CNNCfg] | CNNCfg | None = None
+    """One encoder for every image group alike, or one for each by the group's name; None where encoders are shared."""
