@@ -26,8 +26,9 @@ BELOW = {
     "modules": {"ops", "utils", "config"},
     "storage": {"ops"},
     "models": {"modules", "utils", "config"},
+    "extensions": {"modules", "utils", "config"},
     "engine": set(),
-    "algorithms": {"engine", "storage", "models", "modules", "ops", "utils", "config"},
+    "algorithms": {"engine", "extensions", "storage", "models", "modules", "ops", "utils", "config"},
     "env": {"ops", "utils"},
     "checkpoint": set(),
     "logging": {"config", "utils"},
@@ -36,7 +37,7 @@ BELOW = {
 }
 """What each part may import of the others; `cli` and `__main__` are above all, everybody may import the root."""
 
-TYPING_ONLY = {("algorithms", "env")}
+TYPING_ONLY = {("algorithms", "env"), ("extensions", "models"), ("extensions", "storage")}
 """Imports that serve annotations alone."""
 
 

@@ -136,10 +136,7 @@ def test_the_engine_is_told_with_its_reason():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"use_mixed_precision": True}, "use_mixed_precision.*not in this version"),
-        ({"rnd_cfg": {"weight": 1.0}}, "rnd_cfg.*not in this version"),
-        ({"symmetry_cfg": {"use_mirror_loss": True}}, "symmetry_cfg.*not in this version"),
-        ({"share_cnn_encoders": True}, "share_cnn_encoders.*not in this version"),
+        ({"share_cnn_encoders": True}, "`share_cnn_encoders` must be False for an actor without CNN.*MLPModel"),
         ({"schedule": "adaptiv"}, "`schedule` 'adaptiv'.*did you mean 'adaptive'"),
         ({"optimizer": "adamm"}, "'adamm'.*did you mean 'adam"),
         ({"clip_parm": 0.1}, "PPO: unknown key 'clip_parm' in `algorithm`; did you mean 'clip_param'"),
@@ -147,7 +144,7 @@ def test_the_engine_is_told_with_its_reason():
     ],
 )
 def test_bad_settings_are_named(setting, message):
-    """Law: a setting that is unknown, or not there yet, is one clear error."""
+    """Law: a setting that is unknown, or does not fit the models, is one clear error."""
     with pytest.raises(ValueError, match=message):
         make_ppo(**setting)
 

@@ -82,11 +82,12 @@ def test_terms_are_means_over_rows():
 def test_normalized_advantages():
     """Law: zero mean, divided by the unbiased standard deviation plus 1e-8; the input stays as it is."""
     advantages = torch.tensor([[1.0], [2.0], [6.0]])
-    assert normalize_advantages(advantages).view(-1).tolist() == pytest.approx(
+    assert normalize_advantages(advantages, advantages).view(-1).tolist() == pytest.approx(
         [-2 / math.sqrt(7), -1 / math.sqrt(7), 3 / math.sqrt(7)]
     )
     assert advantages.view(-1).tolist() == [1.0, 2.0, 6.0]
-    assert normalize_advantages(torch.full((3, 1), 5.0)).tolist() == [[0.0]] * 3
+    constant = torch.full((3, 1), 5.0)
+    assert normalize_advantages(constant, constant).tolist() == [[0.0]] * 3
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ class Recorder:
 
     def __init__(self):
         self.a, self.b = torch.nn.Parameter(torch.zeros(())), torch.nn.Parameter(torch.zeros(()))
-        self.optimizer = torch.optim.SGD([self.a, self.b], lr=1.0)
+        self.optimizer = torch.optim.SGD([self.a], lr=1.0)
+        self.second_optimizer = torch.optim.SGD([self.b], lr=1.0)
         self.calls = []
 
     def evaluate_mini_batch(self, batch):
@@ -30,7 +31,12 @@ class Recorder:
     def adapt_learning_rate(self, kl):
         """Set the learning rate to 1 / kl."""
         self.calls.append("adapt")
-        self.optimizer.param_groups[0]["lr"] = 1 / kl.item()
+        for optimizer in self.optimizers():
+            optimizer.param_groups[0]["lr"] = 1 / kl.item()
+
+    def optimizers(self):
+        """One for each parameter."""
+        return [self.optimizer, self.second_optimizer]
 
     def reduce_parameters(self):
         """Only counted."""
@@ -42,7 +48,7 @@ class Recorder:
 
 
 def test_steps_and_means():
-    """Law: gradients are clipped group by group, the learning rate is set before its step, terms are averaged."""
+    """Law: gradients are clipped by group, the learning rate is set before its step, all optimizers step; means."""
     learner = Recorder()
     means = EagerEngine().run(learner, iter([0.5, 2.0, 4.0]))
     assert means == {"x": 6.5 / 3, "y": 1.0}

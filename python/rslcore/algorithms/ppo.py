@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,36 +13,26 @@ import torch
 
 from rslcore import ops
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
-from rslcore.config import PPOCfg, nearest
+from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
+from rslcore.algorithms.ppo_state import load_state, save_state
+from rslcore.config import PPOCfg
 from rslcore.engine import MinibatchResult, select_engine
+from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
 from rslcore.storage import RolloutStorage
-from rslcore.utils import (
-    check_keywords,
-    compile_model,
-    reduce_gradients_in_buckets,
-    require,
-    resolve_class,
-    resolve_obs_groups,
-    resolve_optimizer,
-)
+from rslcore.utils import compile_model, make_optimizer, reduce_gradients_in_buckets
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
 
     from rslcore.env import VecEnv
 
-_SCHEDULES = ("adaptive", "fixed")
-
-_IMPLEMENTATION_KEYS = ("fused", "foreach")
-"""Options of an optimizer that say how it is computed, not what: no part of a checkpoint."""
-
 
 class PPO:
     """Proximal Policy Optimization (Schulman et al. 2017, arXiv:1707.06347).
 
     Constructor, methods and attributes are those of rsl_rl 5.5.1. The arithmetic of a minibatch stands in ``ppo_rule``;
-    ``engine`` executes it.
+    ``engine`` executes it; ``ppo_setup`` checks and builds.
     """
 
     actor: MLPModel
@@ -50,11 +41,23 @@ class PPO:
     critic: MLPModel
     """The value function; compiled if :meth:`compile` was called."""
 
+    policy: Any
+    """The object holding both models that was given for them, as rsl_rl 2 and 3 have it; otherwise None."""
+
+    rnd: RandomNetworkDistillation | None
+    """Intrinsic rewards, where ``rnd_cfg`` asks for them."""
+
+    symmetry: Symmetry | None
+    """Symmetry, where ``symmetry_cfg`` asks for it."""
+
+    intrinsic_rewards: torch.Tensor | None = None
+    """Weighted intrinsic rewards of the last step [N], with ``rnd``; contained in the stored rewards."""
+
     def __init__(
         self,
         actor: MLPModel,
-        critic: MLPModel,
-        storage: RolloutStorage,
+        critic: MLPModel | None = None,
+        storage: RolloutStorage | None = None,
         num_learning_epochs: int = PPOCfg.num_learning_epochs,
         num_mini_batches: int = PPOCfg.num_mini_batches,
         clip_param: float = PPOCfg.clip_param,
@@ -71,61 +74,44 @@ class PPO:
         normalize_advantage_per_mini_batch: bool = PPOCfg.normalize_advantage_per_mini_batch,
         use_mixed_precision: bool = PPOCfg.use_mixed_precision,
         device: torch.device | str = "cpu",
-        rnd_cfg: Mapping[str, Any] | None = PPOCfg.rnd_cfg,
-        symmetry_cfg: Mapping[str, Any] | None = PPOCfg.symmetry_cfg,
+        rnd_cfg: Mapping[str, Any] | None = None,
+        symmetry_cfg: Mapping[str, Any] | None = None,
         multi_gpu_cfg: Mapping[str, int] | None = None,
         grad_reduce_bucket_mb: float = PPOCfg.grad_reduce_bucket_mb,
+        *,
+        reshuffle_each_epoch: bool = PPOCfg.reshuffle_each_epoch,
+        bootstrap_final_obs: bool = PPOCfg.bootstrap_final_obs,
     ) -> None:
         """Set up the algorithm.
 
         ``actor`` is the policy and has an output distribution, ``critic`` has one output, ``storage`` holds one
-        rollout, and all live on ``device``. ``multi_gpu_cfg`` gives ``global_rank`` and ``world_size`` of a distributed
-        run. The settings are described at :class:`rslcore.config.PPOCfg`.
+        rollout, and all live on ``device``. An object that holds both models as ``actor_model`` and ``critic_model``
+        may stand for ``actor``; ``critic`` is then left out. ``rnd_cfg`` and ``symmetry_cfg`` are the arguments of the
+        extensions. ``multi_gpu_cfg`` gives ``global_rank`` and ``world_size`` of a distributed run. The settings are
+        described at :class:`rslcore.config.PPOCfg`; the two after ``grad_reduce_bucket_mb`` are not in rsl_rl.
 
         Raises:
-            ValueError: A setting is unknown or out of range, or asks for something that this version does not have.
+            ValueError: A setting is unknown or out of range, or does not go together with the models.
+            TypeError: ``critic`` or ``storage`` is missing.
         """
-        require("PPO", "num_learning_epochs", num_learning_epochs, integer=True, least=1)
-        require("PPO", "num_mini_batches", num_mini_batches, integer=True, least=1)
-        for name, positive in (
-            ("clip_param", clip_param),
-            ("learning_rate", learning_rate),
-            ("max_grad_norm", max_grad_norm),
-            ("grad_reduce_bucket_mb", grad_reduce_bucket_mb),
-        ):
-            require("PPO", name, positive, above=0)
-        if desired_kl is not None:
-            require("PPO", "desired_kl", desired_kl, above=0)
-        require("PPO", "gamma", gamma, least=0, most=1)
-        require("PPO", "lam", lam, least=0, most=1)
-        require("PPO", "value_loss_coef", value_loss_coef)
-        require("PPO", "entropy_coef", entropy_coef)
-        rows = storage.num_transitions_per_env * storage.num_envs
-        if num_mini_batches > rows:
-            raise ValueError(
-                f"PPO: `num_mini_batches` must be at most {rows}, the rows of a rollout ({storage.num_envs} "
-                f"environments of {storage.num_transitions_per_env} steps), got {num_mini_batches}"
-            )
-        if getattr(actor, "distribution", True) is None:
-            raise ValueError("PPO: `actor` must have a `distribution_cfg`, got None: its actions are sampled")
-        _refuse_unsupported(actor, critic, use_mixed_precision, rnd_cfg, symmetry_cfg)
-        if schedule not in _SCHEDULES:
-            raise ValueError(f"PPO: `schedule` '{schedule}' is unknown; {nearest(schedule, _SCHEDULES)}")
+        check_settings(locals())
+        parts = split_policy(actor, critic, storage)
+        check_parts(parts, num_mini_batches, reshuffle=reshuffle_each_epoch, symmetry=bool(symmetry_cfg))
         self.device = device
         self.is_multi_gpu = multi_gpu_cfg is not None
         self.gpu_global_rank = multi_gpu_cfg["global_rank"] if multi_gpu_cfg is not None else 0
         self.gpu_world_size = multi_gpu_cfg["world_size"] if multi_gpu_cfg is not None else 1
         self.grad_reduce_bucket_mb = grad_reduce_bucket_mb
-        self.rnd = None
-        self.symmetry = None
+        self.rnd = RandomNetworkDistillation(device=device, **rnd_cfg) if rnd_cfg else None
+        self.symmetry = Symmetry(**symmetry_cfg) if symmetry_cfg else None
 
-        self.actor = actor.to(device)
-        self.critic = critic.to(device)
-        self._raw_actor = self.actor
-        self._raw_critic = self.critic
-        self.optimizer = self._make_optimizer(optimizer, learning_rate)
-
-        self.storage = storage
+        self.policy = parts.policy
+        self.actor = self._raw_actor = parts.actor.to(device)
+        self.critic = self._raw_critic = parts.critic.to(device)
+        self.optimizer = make_optimizer(
+            optimizer, chain(self.actor.parameters(), self.critic.parameters()), learning_rate
+        )
+        self.storage = parts.storage
         self.transition = RolloutStorage.Transition()
         self.engine, self.engine_reason = select_engine()
 
@@ -143,6 +129,8 @@ class PPO:
         self.learning_rate = learning_rate
         self.normalize_advantage_per_mini_batch = normalize_advantage_per_mini_batch
         self.use_mixed_precision = use_mixed_precision
+        self.reshuffle_each_epoch = reshuffle_each_epoch
+        self.bootstrap_final_obs = bootstrap_final_obs
 
     @torch.no_grad()
     def act(self, obs: TensorDict) -> torch.Tensor:
@@ -151,6 +139,7 @@ class PPO:
         Everything remembered is a copy: the environment may overwrite the observations and the returned actions.
         """
         transition = self.transition
+        transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.store_observations(obs)
         transition.actions = self.actor(obs, stochastic_output=True)
         transition.values = self.critic(obs)
@@ -164,9 +153,10 @@ class PPO:
     ) -> None:
         """Store the outcome of the step that followed :meth:`act`.
 
-        Where ``extras["time_outs"]`` [N] is set, gamma * V(s_t) is added to the stored reward (``storage.rewards``
-        therefore differs from ``rewards`` on those steps, as in rsl_rl 5.5.1): the episode was cut off by the time
-        limit, and the value of the state acted on stands for the return that was cut off.
+        The stored reward (``storage.rewards``) is the sum of ``rewards``, of the intrinsic reward for ``obs`` with
+        ``rnd``, and, where ``extras["time_outs"]`` [N] is set, of gamma * V: the episode was cut off by the time limit,
+        and a value stands for the return that was cut off. As in rsl_rl 5.5.1 that is V(s_t), of the state acted on;
+        with ``bootstrap_final_obs`` it is the value of the true last observation, the row of ``extras["final_obs"]``.
 
         Args:
             obs: Observations after the step.
@@ -183,9 +173,12 @@ class PPO:
             raise RuntimeError("PPO: act() must be called before process_env_step()")
         transition.rewards = rewards.to(dtype=self.storage.rewards.dtype, copy=True)
         transition.dones = dones
+        if self.rnd is not None:
+            self.intrinsic_rewards = self.rnd.get_intrinsic_reward(obs)
+            transition.rewards += self.intrinsic_rewards
         if "time_outs" in extras:
             time_outs = extras["time_outs"].to(self.device)
-            transition.rewards += self.gamma * (transition.values.view(-1) * time_outs)
+            transition.rewards += self.gamma * self._time_out_values(time_outs, extras.get("final_obs")) * time_outs
         self.storage.add_transition(transition)
         transition.clear()
         self.actor.reset(dones)
@@ -199,7 +192,7 @@ class PPO:
             storage.rewards,
             storage.values,
             storage.dones,
-            self.critic(obs),
+            self._peek_values(obs),
             gamma=self.gamma,
             lam=self.lam,
             normalize=not self.normalize_advantage_per_mini_batch,
@@ -207,43 +200,63 @@ class PPO:
         )
 
     def update(self) -> dict[str, float]:
-        """Learn from the stored rollout, update the observation normalizers, and clear the storage.
+        """Learn from the stored rollout, update the normalizers, and clear the storage.
 
         Returns:
-            The mean over all minibatches of the "value" loss, the "surrogate" loss and the "entropy".
+            The mean over all minibatches of the "value" loss, the "surrogate" loss and the "entropy", and with the
+            extensions of the "rnd" and "symmetry" losses.
         """
-        batches = self.storage.mini_batch_generator(self.num_mini_batches, self.num_learning_epochs)
-        losses = self.engine.run(self, batches)
+        losses = self.engine.run(self, self._mini_batches())
         obs = self.storage.observations.flatten(0, 1)
         self.actor.update_normalization(obs)
         self.critic.update_normalization(obs)
+        if self.rnd is not None:
+            self.rnd.update_normalization(obs)
         self.storage.clear()
         return losses
 
     def evaluate_mini_batch(self, batch: RolloutStorage.Batch) -> MinibatchResult:
-        """Return loss, reported terms and KL divergence of one minibatch."""
-        advantages = batch.advantages
-        if self.normalize_advantage_per_mini_batch:
-            advantages = normalize_advantages(advantages)
-        self.actor(batch.observations, stochastic_output=True)
-        terms = ppo_terms(
-            self.actor.get_output_log_prob(batch.actions),
-            self.actor.output_entropy,
-            self.critic(batch.observations),
-            batch.old_actions_log_prob,
-            advantages,
-            batch.values,
-            batch.returns,
-            clip_param=self.clip_param,
-            use_clipped_value_loss=self.use_clipped_value_loss,
-        )
-        loss = terms.surrogate + self.value_loss_coef * terms.value - self.entropy_coef * terms.entropy
-        kl = None
-        if self.schedule == "adaptive" and self.desired_kl is not None:
-            with torch.no_grad():
-                new_params = self.actor.output_distribution_params
-                kl = self.actor.get_kl_divergence(batch.old_distribution_params, new_params).mean()
-        return MinibatchResult(loss, {"value": terms.value, "surrogate": terms.surrogate, "entropy": terms.entropy}, kl)
+        """Return loss, reported terms and KL divergence of one minibatch.
+
+        Its first rows are the samples of the rollout. With symmetry, mirror images follow: of all observations, and of
+        the other fields if they are learned from. Entropy and KL divergence are of the samples alone.
+        """
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.use_mixed_precision):
+            samples = batch.old_distribution_params[0].shape[0]
+            advantages = batch.advantages
+            if self.normalize_advantage_per_mini_batch:
+                advantages = normalize_advantages(advantages, advantages[:samples])
+            obs = batch.observations if self.symmetry is None else batch.observations[: batch.actions.shape[0]]
+            actor_state, critic_state = batch.hidden_states
+            self.actor(obs, masks=batch.masks, hidden_state=actor_state, stochastic_output=True)
+            log_prob = self.actor.get_output_log_prob(batch.actions)
+            values = self.critic(obs, masks=batch.masks, hidden_state=critic_state)
+            new_params = tuple(params[:samples] for params in self.actor.output_distribution_params)
+            terms = ppo_terms(
+                log_prob,
+                self.actor.output_entropy[:samples],
+                values,
+                batch.old_actions_log_prob,
+                advantages,
+                batch.values,
+                batch.returns,
+                clip_param=self.clip_param,
+                use_clipped_value_loss=self.use_clipped_value_loss,
+            )
+            loss = terms.surrogate + self.value_loss_coef * terms.value - self.entropy_coef * terms.entropy
+            reported = {"value": terms.value, "surrogate": terms.surrogate, "entropy": terms.entropy}
+            kl = None
+            if self.schedule == "adaptive" and self.desired_kl is not None:
+                with torch.no_grad():
+                    kl = self.actor.get_kl_divergence(batch.old_distribution_params, new_params).mean()
+            if self.rnd is not None:  # other parameters and another optimizer: the sum serves one backward pass
+                reported["rnd"] = self.rnd.compute_loss(batch.observations[:samples])
+                loss = loss + reported["rnd"]
+            if self.symmetry is not None:
+                reported["symmetry"] = self.symmetry.compute_loss(self.actor, batch, samples)
+                if self.symmetry.use_mirror_loss:
+                    loss = loss + self.symmetry.mirror_loss_coeff * reported["symmetry"]
+        return MinibatchResult(loss, reported, kl)
 
     def adapt_learning_rate(self, kl: torch.Tensor) -> None:
         """Adapt the learning rate to the mean KL divergence of a minibatch, averaged over all processes."""
@@ -256,58 +269,44 @@ class PPO:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate
 
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """Optimizer of the models, and that of the extension."""
+        return [self.optimizer] if self.rnd is None else [self.optimizer, self.rnd.optimizer]
+
     def gradient_groups(self) -> tuple[list[torch.nn.Parameter], ...]:
         """Parameters of actor and of critic: their gradient norms are limited apart."""
         return list(self._raw_actor.parameters()), list(self._raw_critic.parameters())
 
     def train_mode(self) -> None:
-        """Put the models into training mode."""
-        self.actor.train()
-        self.critic.train()
+        """Put models and extensions into training mode."""
+        for module in self._modules():
+            module.train()
 
     def eval_mode(self) -> None:
-        """Put the models into evaluation mode."""
-        self.actor.eval()
-        self.critic.eval()
+        """Put models and extensions into evaluation mode."""
+        for module in self._modules():
+            module.eval()
 
     def save(self) -> dict[str, Any]:
         """Return everything to be saved: tensors and plain numbers, loadable with ``weights_only=True``.
 
-        The first three keys are those of rsl_rl 5.5.1, which loads them; ``shuffle_state`` is ours.
+        The keys are those of rsl_rl 5.5.1, which loads them, and two of ours: ``shuffle_state`` and ``rnd_progress``.
         """
-        optimizer_state = self.optimizer.state_dict()
-        for group in optimizer_state["param_groups"]:
-            group.update((key, None) for key in _IMPLEMENTATION_KEYS if key in group)
-        return {
-            "actor_state_dict": self._raw_actor.state_dict(),
-            "critic_state_dict": self._raw_critic.state_dict(),
-            "optimizer_state_dict": optimizer_state,
-            "shuffle_state": self.storage.state_dict(),
-        }
+        return save_state(self)
 
     def load(self, loaded_dict: Mapping[str, Any], load_cfg: Mapping[str, bool] | None, strict: bool) -> bool:
         """Load what :meth:`save` returned, here or in rsl_rl 5.5.1.
 
         Args:
             loaded_dict: The dictionary.
-            load_cfg: What to load: "actor", "critic", "optimizer", "iteration"; None loads all. The state of the
+            load_cfg: What to load: "actor", "critic", "optimizer", "iteration", "rnd"; None loads all. The state of the
                 shuffling goes with "iteration".
             strict: Whether keys of the models must match exactly.
 
         Returns:
             Whether the caller should continue from the saved iteration.
         """
-        if load_cfg is None:
-            load_cfg = {"actor": True, "critic": True, "optimizer": True, "iteration": True}
-        if load_cfg.get("actor"):
-            self._raw_actor.load_state_dict(loaded_dict["actor_state_dict"], strict=strict)
-        if load_cfg.get("critic"):
-            self._raw_critic.load_state_dict(loaded_dict["critic_state_dict"], strict=strict)
-        if load_cfg.get("optimizer"):
-            self._load_optimizer(loaded_dict["optimizer_state_dict"])
-        if load_cfg.get("iteration") and "shuffle_state" in loaded_dict:
-            self.storage.load_state_dict(loaded_dict["shuffle_state"])
-        return bool(load_cfg.get("iteration", False))
+        return load_state(self, loaded_dict, load_cfg, strict)
 
     def get_policy(self) -> MLPModel:
         """Return the policy itself, not compiled."""
@@ -324,80 +323,63 @@ class PPO:
 
         Args:
             obs: Observations of the environment.
-            env: The environment; ``num_envs`` and ``num_actions`` are read.
+            env: The environment; ``num_envs`` and ``num_actions`` are read, and with RND ``step_dt``.
             cfg: Configuration of the runner; ``cfg["obs_groups"]`` is replaced by the resolved observation sets.
             device: Where everything lives.
 
         Raises:
             ValueError: A key or name is unknown; the message names the nearest valid one.
         """
-        alg_class, alg_cfg = resolve_class(cfg["algorithm"])
-        actor_class, actor_cfg = resolve_class(cfg["actor"])
-        critic_class, critic_cfg = resolve_class(cfg["critic"])
-        if alg_cfg.pop("share_cnn_encoders", PPOCfg.share_cnn_encoders):
-            raise ValueError(_unsupported("share_cnn_encoders", "CNN encoders"))
-        for part, part_class, part_cfg in (
-            ("algorithm", alg_class, alg_cfg),
-            ("actor", actor_class, actor_cfg),
-            ("critic", critic_class, critic_cfg),
-        ):
-            check_keywords(part_class, part_cfg, part)
-
-        cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["actor", "critic"])
-        actor = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg).to(device)
-        print(f"Actor Model: {actor}")
-        critic = critic_class(obs, cfg["obs_groups"], "critic", 1, **critic_cfg).to(device)
-        print(f"Critic Model: {critic}")
-        storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
-        algorithm = alg_class(actor, critic, storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **alg_cfg)
-        algorithm.compile(cfg.get("torch_compile_mode"))
-        return cast(PPO, algorithm)
+        return cast(PPO, construct(obs, env, cfg, device))
 
     def broadcast_parameters(self) -> None:
         """Give all processes the parameters and statistics of rank 0."""
-        for model in (self._raw_actor, self._raw_critic):
-            for tensor in model.state_dict().values():
+        for module in self._modules():
+            for tensor in module.state_dict().values():
                 torch.distributed.broadcast(tensor, src=0)
 
     def reduce_parameters(self) -> None:
         """Average the gradients over all processes."""
-        parameters = chain(self._raw_actor.parameters(), self._raw_critic.parameters())
+        parameters = chain.from_iterable(module.parameters() for module in self._modules())
         reduce_gradients_in_buckets(parameters, self.gpu_world_size, self.grad_reduce_bucket_mb)
 
-    def _make_optimizer(self, name: str, learning_rate: float) -> torch.optim.Optimizer:
-        """The optimizer over the parameters of actor, then critic; fused where torch has it, which is the fastest."""
-        optimizer_class = resolve_optimizer(name)
-        parameters = list(chain(self.actor.parameters(), self.critic.parameters()))
-        fusible = optimizer_class is not torch.optim.RMSprop and torch.device(self.device).type in ("cpu", "cuda")
-        options: dict[str, Any] = {"lr": learning_rate}
-        if fusible:
-            options["fused"] = True
-        return optimizer_class(parameters, **options)
+    def _modules(self) -> list[torch.nn.Module]:
+        """Everything with parameters."""
+        models: list[torch.nn.Module] = [self._raw_actor, self._raw_critic]
+        return models if self.rnd is None else [*models, self.rnd]
 
-    def _load_optimizer(self, state: Mapping[str, Any]) -> None:
-        """Load the state of an optimizer, but keep the way ours is computed."""
-        own = {key: value for key, value in self.optimizer.param_groups[0].items() if key in _IMPLEMENTATION_KEYS}
-        groups = [{**group, **own} for group in state["param_groups"]]
-        self.optimizer.load_state_dict({**state, "param_groups": groups})
-        self.learning_rate = self.optimizer.param_groups[0]["lr"]
+    def _mini_batches(self) -> Iterator[RolloutStorage.Batch]:
+        """Minibatches of all epochs."""
+        count, epochs = self.num_mini_batches, self.num_learning_epochs
+        if self.actor.is_recurrent or self.critic.is_recurrent:
+            return self.storage.recurrent_mini_batch_generator(count, epochs)
+        options = {"reshuffle": True} if self.reshuffle_each_epoch else {}
+        batches = self.storage.mini_batch_generator(count, epochs, **options)
+        if self.symmetry is None:
+            return batches
+        return self.symmetry.augmented(batches, period=None if self.reshuffle_each_epoch else count)
 
+    def _time_out_values(self, time_outs: torch.Tensor, final_obs: TensorDict | None) -> torch.Tensor:
+        """Values [N] to bootstrap from where ``time_outs`` is set: only those rows of ``final_obs`` are evaluated."""
+        values = cast(torch.Tensor, self.transition.values).view(-1)
+        rows = time_outs.nonzero().view(-1) if self.bootstrap_final_obs else time_outs.new_empty(0)
+        if not len(rows):
+            return values
+        if final_obs is None:
+            warnings.warn(
+                "PPO: `bootstrap_final_obs` is set, but the environment gave no extras['final_obs'] at a time-out; "
+                "bootstrapping from the value of the last observation it gave before",
+                stacklevel=3,
+            )
+            return values
+        return values.index_copy(0, rows, self._peek_values(final_obs.to(self.device)[rows], rows).view(-1))
 
-def _unsupported(setting: str, what: str) -> str:
-    return f"PPO: `{setting}` is set, but {what} are not in this version of rslcore; leave it out"
-
-
-def _refuse_unsupported(
-    actor: MLPModel,
-    critic: MLPModel,
-    use_mixed_precision: bool,
-    rnd_cfg: Mapping[str, Any] | None,
-    symmetry_cfg: Mapping[str, Any] | None,
-) -> None:
-    if actor.is_recurrent or critic.is_recurrent:
-        raise ValueError(_unsupported("actor or critic", "recurrent models"))
-    if use_mixed_precision:
-        raise ValueError(_unsupported("use_mixed_precision", "bfloat16 updates"))
-    if rnd_cfg:
-        raise ValueError(_unsupported("rnd_cfg", "intrinsic rewards"))
-    if symmetry_cfg:
-        raise ValueError(_unsupported("symmetry_cfg", "symmetric augmentations"))
+    def _peek_values(self, obs: TensorDict, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """Values of observations [n, ...] of the environments ``rows`` (default all), without remembering them."""
+        state = self.critic.get_hidden_state()
+        if rows is not None and state is not None:
+            picked = tuple(part[:, rows] for part in state) if isinstance(state, tuple) else state[:, rows]
+            self.critic.reset(hidden_state=picked)
+        values = self.critic(obs)
+        self.critic.reset(hidden_state=state)
+        return values

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The arithmetic of PPO on one minibatch of b rows: pure functions of tensors, no state.
 
+Recurrent minibatches have [T, n] where b stands.
+
 Schulman et al. 2017, "Proximal Policy Optimization Algorithms", arXiv:1707.06347; constants and the order of operations
 as in rsl_rl 5.5.1.
 """
@@ -56,7 +58,7 @@ def ppo_terms(
 
     Args:
         log_prob: Log-probability density of the actions now [b].
-        entropy: Entropy of the action distribution now [b].
+        entropy: Entropy of the action distribution now [any].
         values: Values now [b, 1].
         old_log_prob: Log-probability density at the time of the rollout [b, 1].
         advantages: Advantages A [b, 1].
@@ -65,8 +67,8 @@ def ppo_terms(
         clip_param: Clip range c.
         use_clipped_value_loss: Whether the value loss is clipped.
     """
-    ratio = torch.exp(log_prob - old_log_prob.view(-1))
-    descent = -advantages.view(-1)
+    ratio = torch.exp(log_prob.flatten() - old_log_prob.flatten())
+    descent = -advantages.flatten()
     surrogate = torch.max(descent * ratio, descent * ratio.clamp(1.0 - clip_param, 1.0 + clip_param)).mean()
     value_losses = (values - returns).pow(2)
     if use_clipped_value_loss:
@@ -75,9 +77,9 @@ def ppo_terms(
     return PPOTerms(surrogate, value_losses.mean(), entropy.mean())
 
 
-def normalize_advantages(advantages: torch.Tensor) -> torch.Tensor:
-    """Advantages scaled to zero mean and unit (unbiased) standard deviation, in a new tensor."""
-    return (advantages - advantages.mean()) / (advantages.std() + ADVANTAGE_EPS)
+def normalize_advantages(advantages: torch.Tensor, samples: torch.Tensor) -> torch.Tensor:
+    """Advantages in units of the (unbiased) standard deviation of ``samples``, from their mean, in a new tensor."""
+    return (advantages - samples.mean()) / (samples.std() + ADVANTAGE_EPS)
 
 
 def adapted_learning_rate(learning_rate: float, kl: float, desired_kl: float) -> float:

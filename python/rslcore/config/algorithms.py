@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from rslcore.config.base import Cfg
+from rslcore.config.extensions import RndCfg, SymmetryCfg
 
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 
@@ -15,6 +16,8 @@ OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
 @dataclasses.dataclass
 class PPOCfg(Cfg):
     """Proximal Policy Optimization (Schulman et al. 2017, arXiv:1707.06347)."""
+
+    own_keys: ClassVar[tuple[str, ...]] = ("reshuffle_each_epoch", "bootstrap_final_obs")
 
     class_name: str = "PPO"
     """Class name, or ``"module:Class"``."""
@@ -48,14 +51,18 @@ class PPOCfg(Cfg):
     """Normalize advantages within each minibatch rather than over the rollout."""
     use_mixed_precision: bool = False
     """bfloat16 forward pass and losses."""
-    rnd_cfg: dict[str, Any] | None = None
-    """Random network distillation."""
-    symmetry_cfg: dict[str, Any] | None = None
-    """Symmetry augmentation."""
+    rnd_cfg: RndCfg | None = None
+    """Random network distillation: intrinsic rewards for what was rarely seen."""
+    symmetry_cfg: SymmetryCfg | None = None
+    """Symmetry augmentation and mirror loss."""
     grad_reduce_bucket_mb: float = 25
     """Largest buffer, in MiB, of one gradient all-reduce in distributed training."""
     share_cnn_encoders: bool = False
     """Let the critic use the actor's CNN encoders."""
+    reshuffle_each_epoch: bool = False
+    """Draw a new order of the rows for every epoch, not one per update."""
+    bootstrap_final_obs: bool = False
+    """At time-outs, bootstrap from the value of the true final observation where the environment gives it."""
 
 
 @dataclasses.dataclass

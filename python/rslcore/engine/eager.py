@@ -27,20 +27,22 @@ class EagerEngine:
             The terms of the rule, averaged over all minibatches.
         """
         groups = learner.gradient_groups()
-        optimizer = learner.optimizer
+        optimizers = learner.optimizers()
         names: list[str] = []
         history: list[torch.Tensor] = []
         for batch in batches:
             result = learner.evaluate_mini_batch(batch)
             if result.kl is not None:
                 learner.adapt_learning_rate(result.kl)
-            optimizer.zero_grad()
+            for optimizer in optimizers:
+                optimizer.zero_grad()
             result.loss.backward()
             if learner.is_multi_gpu:
                 learner.reduce_parameters()
             for group in groups:
                 torch.nn.utils.clip_grad_norm_(group, learner.max_grad_norm, foreach=True)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
             names = list(result.terms)
             history += [term.detach() for term in result.terms.values()]
         if not history:

@@ -24,7 +24,6 @@ class MinibatchResult(NamedTuple):
 class Learner(Protocol):
     """An algorithm whose update consists of gradient steps on minibatches."""
 
-    optimizer: torch.optim.Optimizer
     max_grad_norm: float
     is_multi_gpu: bool
 
@@ -33,6 +32,9 @@ class Learner(Protocol):
 
     def adapt_learning_rate(self, kl: torch.Tensor) -> None:
         """Set the learning rate of the coming step from the KL divergence of its minibatch."""
+
+    def optimizers(self) -> Sequence[torch.optim.Optimizer]:
+        """All optimizers; each takes one step per minibatch."""
 
     def reduce_parameters(self) -> None:
         """Average the gradients over all processes."""

@@ -4,6 +4,7 @@
 
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
+from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from rslcore.utils.requirements import require
 from rslcore.utils.resolve import (
     check_keywords,
@@ -17,6 +18,9 @@ from rslcore.utils.resolve import (
 __all__ = [
     "check_keywords",
     "compile_model",
+    "load_optimizer_state",
+    "make_optimizer",
+    "optimizer_state",
     "reduce_gradients_in_buckets",
     "require",
     "resolve_callable",
