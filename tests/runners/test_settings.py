@@ -51,7 +51,7 @@ def test_ends_of_the_ranges_are_allowed() -> None:
 @pytest.mark.parametrize(
     ("part", "values", "message"),
     [
-        ("distribution_cfg", {"init_std": 0.0}, "`init_std` must be a finite number and greater than 0, got 0.0"),
+        ("distribution_cfg", {"init_std": -1.0}, "`init_std` must be a finite number and at least 0, got -1.0"),
         ("distribution_cfg", {"std_range": [2.0, 1.0]}, r"`std_range` must be .*, got \[2.0, 1.0\]"),
         ("actor", {"hidden_dims": 64}, "`hidden_dims` must be a sequence of integers, got 64"),
         ("actor", {"hidden_dims": [64, 0]}, r"`hidden_dims\[1\]` must be an integer and at least 1, got 0"),

@@ -9,12 +9,18 @@ dictionary both libraries accept. The constructors of the models and algorithms 
 
 from rslcore.config.algorithms import DistillationCfg, OptimizerName, PPOCfg
 from rslcore.config.base import Cfg, nearest
+from rslcore.config.distributions import (
+    BetaDistributionCfg,
+    CategoricalDistributionCfg,
+    DistributionCfg,
+    GaussianDistributionCfg,
+    HeteroscedasticGaussianDistributionCfg,
+)
 from rslcore.config.extensions import RndCfg, SymmetryCfg
 from rslcore.config.models import (
     ActivationName,
     CNNCfg,
     CNNModelCfg,
-    GaussianDistributionCfg,
     MLPModelCfg,
     RNNModelCfg,
 )
@@ -32,12 +38,16 @@ __all__ = [
     "ActorCriticCNNCfg",
     "ActorCriticCfg",
     "ActorCriticRecurrentCfg",
+    "BetaDistributionCfg",
     "CNNCfg",
     "CNNModelCfg",
+    "CategoricalDistributionCfg",
     "Cfg",
     "DistillationCfg",
     "DistillationRunnerCfg",
+    "DistributionCfg",
     "GaussianDistributionCfg",
+    "HeteroscedasticGaussianDistributionCfg",
     "MLPModelCfg",
     "OnPolicyRunnerCfg",
     "OptimizerName",

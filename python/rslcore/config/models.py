@@ -1,6 +1,6 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Settings of models and of their output distributions."""
+"""Settings of models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import dataclasses
 from typing import Literal
 
 from rslcore.config.base import Cfg
+from rslcore.config.distributions import DistributionCfg
 
 ActivationName = Literal[
     "elu", "selu", "relu", "crelu", "lrelu", "tanh", "sigmoid", "softplus", "gelu", "swish", "mish", "identity"
@@ -16,22 +17,6 @@ RNNType = Literal["lstm", "gru"]
 PaddingName = Literal["none", "zeros", "reflect", "replicate", "circular"]
 NormName = Literal["none", "batch", "layer"]
 GlobalPoolName = Literal["none", "max", "avg"]
-
-
-@dataclasses.dataclass
-class GaussianDistributionCfg(Cfg):
-    """Diagonal Gaussian over actions with a standard deviation that does not depend on the state."""
-
-    class_name: str = "GaussianDistribution"
-    """Class name, or ``"module:Class"``."""
-    init_std: float = 1.0
-    """Initial standard deviation, in units of the actions."""
-    std_range: tuple[float, float] = (1e-6, 1e6)
-    """Smallest and largest standard deviation; beyond it the parameter gets no gradient."""
-    std_type: Literal["scalar", "log"] = "scalar"
-    """Whether the parameter is the standard deviation or its logarithm."""
-    learn_std: bool = True
-    """False keeps the standard deviation at ``init_std``."""
 
 
 @dataclasses.dataclass
@@ -46,7 +31,7 @@ class MLPModelCfg(Cfg):
     """Activation after every hidden layer."""
     obs_normalization: bool = False
     """Normalize observations by their running mean and standard deviation."""
-    distribution_cfg: GaussianDistributionCfg | None = None
+    distribution_cfg: DistributionCfg | None = None
     """Output distribution; None makes the output deterministic (a critic)."""
 
 

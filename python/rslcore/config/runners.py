@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from rslcore.config.algorithms import DistillationCfg, PPOCfg
 from rslcore.config.base import Cfg
-from rslcore.config.models import GaussianDistributionCfg, MLPModelCfg
+from rslcore.config.distributions import GaussianDistributionCfg
+from rslcore.config.models import MLPModelCfg
 
 
 @dataclasses.dataclass
