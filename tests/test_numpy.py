@@ -146,6 +146,16 @@ def test_out_unfit_to_write_changes_nothing(spoil) -> None:
     assert (sound == 7).all()
 
 
+def test_strided_outputs_that_meet_are_refused() -> None:
+    """Columns of one array are apart or they are not: in the second case one result would be lost."""
+    x, buffer = random(3, 4), np.zeros((3, 9), np.float32)
+    rn.gae(x, x, x > 1, x[0], gamma=0.9, lam=0.9, out=(buffer[:, :8:2], buffer[:, 1::2]))
+    with pytest.raises(ValueError, match=r"gae: `out\[0\]` and `out\[1\]` are written to, so they must share no"):
+        rn.gae(x, x, x > 1, x[0], gamma=0.9, lam=0.9, out=(buffer[:, 0:4], buffer[:, 3:7]))
+    with pytest.raises(ValueError, match=r"shuffle_rows: `out\[0\]` and `out\[1\]` are written to"):
+        rn.shuffle_rows([x, x], np.arange(3), out=[buffer[:, 3::-1], buffer[:, :8:2]])
+
+
 def test_any_layout_without_overlap_is_written() -> None:
     """Transposed, reversed, sliced and windowed arrays of separate elements are no overlap."""
     x, index = random(4, 6), np.array([2, 0, 3, 1])

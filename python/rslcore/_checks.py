@@ -10,8 +10,9 @@ the argument, what was expected and what came.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 FLOATS = ("float32", "float64")
 FLAGS = ("bool", "uint8", "int32", "int64", "float32")
@@ -164,6 +165,83 @@ def moments(op: str, array: type, x: Any, mean: Any, var: Any, count: Any = None
     return everything
 
 
+def gaussian(
+    op: str,
+    array: type,
+    mean: Any,  # noqa: ANN401
+    std: Any,  # noqa: ANN401
+    noise: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Arguments of `gaussian_sample`, `out` as a pair or None; returns all arrays by name."""
+    everything = {"mean": mean, "std": std} | ({} if noise is None else {"noise": noise})
+    if out is not None:
+        if not (isinstance(out, (tuple, list)) and len(out) == 2):
+            raise TypeError(f"{op}: `out` must be the pair (actions, log_prob), got {type(out).__name__}")
+        everything |= {"out[0]": out[0], "out[1]": out[1]}
+    for name, x in everything.items():
+        kind(op, name, x, array)
+    dtype(op, "mean", mean, FLOATS)
+    for name, x in everything.items():
+        dtype(op, name, x, (dtype_name(mean),), like="mean")
+    if len(mean.shape) != 2:
+        raise ValueError(f"{op}: `mean` must be [B, A], got {list(mean.shape)}")
+    rows, columns = mean.shape
+    if rows * columns > 2**34:
+        raise ValueError(f"{op}: `mean` must have at most 2^34 elements, got {list(mean.shape)}")
+    if tuple(std.shape) not in ((columns,), (rows, columns)):
+        raise ValueError(f"{op}: `std` must be [{columns}] or [{rows}, {columns}] like `mean`, got {list(std.shape)}")
+    for name in ("noise", "out[0]"):
+        if name in everything:
+            shape(op, name, everything[name], mean.shape, like="mean")
+    if out is not None and tuple(out[1].shape) not in ((rows,), (rows, 1)):
+        raise ValueError(f"{op}: `out[1]` must be [{rows}] or [{rows}, 1], got {list(out[1].shape)}")
+    return everything
+
+
+def episode(
+    op: str,
+    array: type,
+    rewards: Any,  # noqa: ANN401
+    intrinsic_rewards: Any,  # noqa: ANN401
+    dones: Any,  # noqa: ANN401
+    running: Any,  # noqa: ANN401
+    finished: Any,  # noqa: ANN401
+    count: Any,  # noqa: ANN401
+) -> dict[str, Any]:
+    """Arguments of `episode_stats`; returns all of them by name."""
+    floats = {"rewards": rewards, "running": running, "finished": finished}
+    if intrinsic_rewards is not None:
+        floats["intrinsic_rewards"] = intrinsic_rewards
+    everything = {**floats, "dones": dones, "count": count}
+    for name, x in everything.items():
+        kind(op, name, x, array)
+    dtype(op, "rewards", rewards, FLOATS)
+    for name, x in floats.items():
+        dtype(op, name, x, (dtype_name(rewards),), like="rewards")
+    dtype(op, "dones", dones, FLAGS)
+    dtype(op, "count", count, ("int64",))
+    shape(op, "count", count, ())
+    if len(rewards.shape) == 0 or tuple(rewards.shape[1:]) not in ((), (1,)):
+        raise ValueError(f"{op}: `rewards` must be [N] or [N, 1], got {list(rewards.shape)}")
+    num_envs = rewards.shape[0]
+    per_env(op, "dones", dones, num_envs, like="rewards")
+    rows = 2
+    if intrinsic_rewards is not None:
+        per_env(op, "intrinsic_rewards", intrinsic_rewards, num_envs, like="rewards")
+        rows = 4
+    given = "with" if rows == 4 else "without"
+    if tuple(running.shape) != (rows, num_envs):
+        raise ValueError(
+            f"{op}: `running` must be [{rows}, {num_envs}] {given} `intrinsic_rewards`, got {list(running.shape)}"
+        )
+    if len(finished.shape) != 2 or finished.shape[0] == 0 or finished.shape[1] != rows:
+        raise ValueError(
+            f"{op}: `finished` must be [W, {rows}], W > 0, {given} `intrinsic_rewards`, got {list(finished.shape)}"
+        )
+    return everything
+
+
 def fields(
     op: str,
     array: type,
@@ -197,6 +275,62 @@ def fields(
     return named, targets
 
 
+def dones(op: str, array: type, x: Any) -> tuple[int, int]:  # noqa: ANN401
+    """T and N of the flags of a rollout, [T, N] or [T, N, 1]."""
+    kind(op, "dones", x, array)
+    dtype(op, "dones", x, FLAGS)
+    return rollout_shape(op, "dones", x)
+
+
+def split_out(op: str, array: type, num_steps: int, num_envs: int, out: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Where `split_trajectories` writes; returns the parts by name."""
+    if not (isinstance(out, (tuple, list)) and len(out) == 3):
+        raise TypeError(f"{op}: `out` must be (starts, lengths, offsets), got {type(out).__name__}")
+    capacity = num_steps * num_envs
+    parts = dict(zip(("out.starts", "out.lengths", "out.offsets"), out, strict=True))
+    for (name, x), size in zip(parts.items(), (capacity, capacity, num_envs + 1), strict=True):
+        kind(op, name, x, array)
+        dtype(op, name, x, ("int64",))
+        shape(op, name, x, (size,))
+    return parts
+
+
+def trajectories(op: str, array: type, name: str, x: Any, starts: Any, lengths: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Data called `name` ([T, N, ...], or [T, K, ...] if "padded") and its K trajectories; returns all by name."""
+    everything = {name: x, "starts": starts, "lengths": lengths}
+    for key, value in everything.items():
+        kind(op, key, value, array)
+    padded = name == "padded"
+    if len(x.shape) < 2:
+        raise ValueError(f"{op}: `{name}` must be [T, {'K' if padded else 'N'}, ...], got {list(x.shape)}")
+    dtype(op, "starts", starts, ("int64",))
+    dtype(op, "lengths", lengths, ("int64",))
+    if len(starts.shape) != 1:
+        raise ValueError(f"{op}: `starts` must be [K], got {list(starts.shape)}")
+    if padded:
+        shape(op, "starts", starts, (x.shape[1],), like="padded")
+    shape(op, "lengths", lengths, starts.shape, like="starts")
+    return everything
+
+
+def hidden_states(op: str, array: type, states: Any, starts: Any, num_envs: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Hidden states of `gather_hidden_states` and where to take them; returns the states by name."""
+    integer(op, "num_envs", num_envs)
+    named = _named(op, "states", states, array)
+    kind(op, "starts", starts, array)
+    dtype(op, "starts", starts, ("int64",))
+    if len(starts.shape) != 1:
+        raise ValueError(f"{op}: `starts` must be [K], got {list(starts.shape)}")
+    leading: tuple[int, ...] | None = None
+    for name, state in named.items():
+        dims = tuple(state.shape)
+        if len(dims) < 3 or dims[2] != num_envs or (leading is not None and dims[:3] != leading):
+            expected = f"[T, layers, {num_envs}, ...]" if leading is None else f"{[*leading]} and more like `states[0]`"
+            raise ValueError(f"{op}: `{name}` must be {expected}, got {list(dims)}")
+        leading = dims[:3]
+    return named
+
+
 def container_like(sources: Any, values: Sequence[Any]) -> Any:  # noqa: ANN401
     """The values in a container like that of the sources: dict, tuple or list."""
     if isinstance(sources, Mapping):
@@ -217,3 +351,58 @@ def _named(op: str, argument: str, values: Sequence[Any] | Mapping[str, Any], ar
     for name, value in named.items():
         kind(op, name, value, array)
     return named
+
+
+class Layout(NamedTuple):
+    """Where the elements of a tensor or array lie in memory; all in bytes but the shape."""
+
+    address: int
+    itemsize: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def ends(self) -> tuple[int, int]:
+        """First byte, and the byte behind the last one."""
+        reach = [stride * (size - 1) for stride, size in zip(self.strides, self.shape, strict=True)]
+        low, high = sum(min(r, 0) for r in reach), sum(max(r, 0) for r in reach)
+        return self.address + low, self.address + high + self.itemsize
+
+
+def targets(op: str, layouts: Mapping[str, Layout]) -> None:
+    """Refuse to write where elements share memory, within one target (expanded, sliding windows) or between two."""
+    for name, layout in layouts.items():
+        if _folded(layout):
+            raise ValueError(
+                f"{op}: `{name}` is written to, so each element must have memory of its own, "
+                f"got shape {list(layout.shape)} with strides {list(layout.strides)} in bytes"
+            )
+    for (first_name, first), (name, layout) in combinations(layouts.items(), 2):
+        if _meet(first, layout):
+            raise ValueError(
+                f"{op}: `{first_name}` and `{name}` are written to, so they must share no memory, got two that do"
+            )
+
+
+def _folded(x: Layout) -> bool:
+    """Whether a step along some axis is shorter than the memory that all axes of smaller steps span."""
+    if 0 in x.shape:
+        return False
+    span = x.itemsize
+    for step, length in sorted((abs(step), length) for step, length in zip(x.strides, x.shape, strict=True)):
+        if length > 1:
+            if step < span:
+                return True
+            span += step * (length - 1)
+    return False
+
+
+def _meet(a: Layout, b: Layout) -> bool:
+    """Whether two targets share memory; of those that interleave, only equal shapes and strides can be told apart."""
+    if 0 in a.shape or 0 in b.shape:
+        return False
+    (a_begin, a_end), (b_begin, b_end) = a.ends(), b.ends()
+    if a_end <= b_begin or b_end <= a_begin:
+        return False
+    if a[1:] != b[1:]:
+        return True
+    return _folded(Layout(a_begin, a.itemsize, (2, *a.shape), (b_begin - a_begin, *a.strides)))

@@ -16,7 +16,7 @@ import numpy as np
 from rslcore import _checks as checks
 from rslcore import _numpy  # type: ignore[attr-defined]
 
-__all__ = ["gae", "permutation", "shuffle_rows", "update_and_normalize"]
+__all__ = ["episode_stats", "gae", "gaussian_sample", "permutation", "shuffle_rows", "update_and_normalize"]
 
 Fields = TypeVar("Fields", bound=Sequence[np.ndarray] | Mapping[str, np.ndarray])
 
@@ -83,14 +83,13 @@ def update_and_normalize(
     checks.moments(op, np.ndarray, x, mean, var, count)
     checks.number(op, "eps", eps, 0.0, float("inf"))
     checks.until(op, until)
-    _check_targets(op, {"mean": mean, "var": var, "count": count})
     if out is None:
         out = np.empty(x.shape, x.dtype)
     else:
         checks.kind(op, "out", out, np.ndarray)
         checks.dtype(op, "out", out, (checks.dtype_name(x),), like="x")
         checks.shape(op, "out", out, x.shape, like="x")
-        _check_targets(op, {"out": out})
+    _check_targets(op, {"mean": mean, "var": var, "count": count, "out": out})
     if x.size == 0:
         return out
     rows = (x.shape[0], x.size // x.shape[0])
@@ -103,6 +102,67 @@ def update_and_normalize(
     _write_back(flat_var, var)
     _write_back(flat_out, out)
     return out
+
+
+def gaussian_sample(
+    mean: np.ndarray,
+    std: np.ndarray,
+    *,
+    seed: int,
+    offset: int = 0,
+    noise: np.ndarray | None = None,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Actions of a diagonal Gaussian and their log-probability; see `rslcore.ops.gaussian_sample`: the same numbers."""
+    op = "gaussian_sample"
+    checks.gaussian(op, np.ndarray, mean, std, noise, out)
+    checks.integer(op, "seed", seed)
+    checks.integer(op, "offset", offset)
+    if out is not None:
+        _check_targets(op, {"out[0]": out[0], "out[1]": out[1]})
+    actions, log_prob = out if out is not None else (np.empty(mean.shape, mean.dtype), np.empty(len(mean), mean.dtype))
+    flat_actions, flat_log_prob = np.ascontiguousarray(actions), np.ascontiguousarray(log_prob)
+    _numpy.gaussian_sample(
+        np.ascontiguousarray(mean),
+        np.ascontiguousarray(std),
+        None if noise is None else np.ascontiguousarray(noise),
+        seed,
+        offset,
+        flat_actions,
+        flat_log_prob,
+    )
+    _write_back(flat_actions, actions)
+    _write_back(flat_log_prob, log_prob)
+    return actions, log_prob
+
+
+def episode_stats(
+    rewards: np.ndarray,
+    dones: np.ndarray,
+    running: np.ndarray,
+    finished: np.ndarray,
+    count: np.ndarray,
+    *,
+    intrinsic_rewards: np.ndarray | None = None,
+) -> None:
+    """Add one step to the sums of running episodes, keep those that end; see `rslcore.ops.episode_stats`.
+
+    `count` is an int64 array of shape []: `np.zeros((), np.int64)`.
+    """
+    op = "episode_stats"
+    checks.episode(op, np.ndarray, rewards, intrinsic_rewards, dones, running, finished, count)
+    _check_targets(op, {"running": running, "finished": finished, "count": count})
+    flat_running, flat_finished = np.ascontiguousarray(running), np.ascontiguousarray(finished)
+    _numpy.episode_stats(
+        np.ascontiguousarray(rewards),
+        None if intrinsic_rewards is None else np.ascontiguousarray(intrinsic_rewards),
+        np.ascontiguousarray(_as_flags(dones)),
+        flat_running,
+        flat_finished,
+        count,
+    )
+    _write_back(flat_running, running)
+    _write_back(flat_finished, finished)
 
 
 def permutation(n: int, *, seed: int, offset: int = 0, out: np.ndarray | None = None) -> np.ndarray:
@@ -154,28 +214,13 @@ def _as_flags(x: np.ndarray) -> np.ndarray:
 
 
 def _check_targets(op: str, targets: dict[str, np.ndarray]) -> None:
-    """Refuse to write into arrays that are read-only or whose elements share memory (broadcast, sliding windows)."""
+    """Refuse to write into arrays that are read-only or some of whose elements share memory."""
     for name, x in targets.items():
         if not x.flags.writeable:
             raise ValueError(f"{op}: `{name}` is written to, so it must be writeable, got a read-only array")
-        if _overlaps_itself(x):
-            raise ValueError(
-                f"{op}: `{name}` is written to, so each element must have memory of its own, "
-                f"got shape {list(x.shape)} with strides {list(x.strides)} in bytes"
-            )
-
-
-def _overlaps_itself(x: np.ndarray) -> bool:
-    """Whether a step along some axis is shorter than the memory that all axes of smaller steps span."""
-    if x.flags.c_contiguous or x.size == 0:
-        return False
-    span = x.itemsize
-    for step, length in sorted((abs(step), length) for step, length in zip(x.strides, x.shape, strict=True)):
-        if length > 1:
-            if step < span:
-                return True
-            span += step * (length - 1)
-    return False
+    if not all(x.flags.c_contiguous for x in targets.values()):
+        layouts = {name: checks.Layout(x.ctypes.data, x.itemsize, x.shape, x.strides) for name, x in targets.items()}
+        checks.targets(op, layouts)
 
 
 def _write_back(result: np.ndarray, target: np.ndarray) -> None:

@@ -116,6 +116,30 @@ def test_target_with_folded_memory_is_refused(case: str) -> None:
     assert str(raised.value).startswith(case)
 
 
+def test_strided_targets_that_meet_are_refused() -> None:
+    """Results that were computed aside are still written to two places: where these meet, one would be lost."""
+    buffer = torch.zeros(4, 8)
+    with pytest.raises(
+        ValueError, match=r"gae: `out\[0\]` and `out\[1\]` are written to, so they must share"
+    ):
+        gae(out=(buffer[:, 0:3], buffer[:, 2:5]))
+    with pytest.raises(ValueError, match=r"shuffle_rows: `out\[0\]` and `out\[1\]` are written to"):
+        ops.shuffle_rows([torch.ones(4, 3)] * 2, torch.arange(4), out=[buffer[:, 0:3], buffer[:, ::3]])
+    assert not buffer.any()
+
+
+def test_strided_targets_that_interleave_are_fine() -> None:
+    """Columns of one buffer, alternating or side by side, share nothing."""
+    expected = ops.gae(torch.ones(4, 3), torch.zeros(4, 3), torch.zeros(4, 3), torch.ones(3), gamma=0.9, lam=0.9)
+    buffer = torch.zeros(4, 3, 2)
+    for out in ((buffer[..., 0], buffer[..., 1]), buffer.view(4, 6).split(3, dim=1)):
+        returns, advantages = ops.gae(
+            torch.ones(4, 3), torch.zeros(4, 3), torch.zeros(4, 3), torch.ones(3), gamma=0.9, lam=0.9, out=out
+        )
+        assert torch.equal(returns, expected[0])
+        assert torch.equal(advantages, expected[1])
+
+
 def test_target_with_gaps_is_fine() -> None:
     """Every second of an odd number of columns: strides that do not divide each other, yet nothing is shared."""
     out = torch.zeros(4, 5)

@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+
+from rslcore import _checks as checks
 
 
 def check_devices(op: str, tensors: dict[str, torch.Tensor]) -> None:
@@ -18,19 +22,21 @@ def check_devices(op: str, tensors: dict[str, torch.Tensor]) -> None:
             raise ValueError(f"{op}: `{name}` must be a dense tensor (torch.strided), got {x.layout}")
 
 
-def check_target(op: str, name: str, x: torch.Tensor) -> None:
-    """Refuse to write into a view (expanded, as_strided) some of whose elements share memory."""
-    if x.is_contiguous() or x.numel() == 0:
+def check_targets(op: str, named: Mapping[str, torch.Tensor]) -> None:
+    """Refuse to write into views some of whose elements share memory; contiguous ones the operators check."""
+    if all(x.is_contiguous() for x in named.values()):
         return
-    span = 0  # distance from the first to the last element of the dimensions looked at, those of small strides first
-    for stride, size in sorted(zip(x.stride(), x.shape, strict=True)):
-        if size > 1:
-            if stride <= span:
-                raise ValueError(
-                    f"{op}: `{name}` is written to, so each element must have memory of its own, "
-                    f"got shape {list(x.shape)} with strides {list(x.stride())}"
-                )
-            span += stride * (size - 1)
+    layouts = {name: _layout(x) for name, x in named.items()}
+    if torch.compiler.is_compiling():  # nothing has an address yet, each is looked at by itself
+        for name, layout in layouts.items():
+            checks.targets(op, {name: layout})
+    else:
+        checks.targets(op, layouts)
+
+
+def _layout(x: torch.Tensor) -> checks.Layout:
+    address = 0 if torch.compiler.is_compiling() else x.data_ptr()
+    return checks.Layout(address, x.itemsize, tuple(x.shape), tuple(stride * x.itemsize for stride in x.stride()))
 
 
 def refuse_gradient(op: str, tensors: dict[str, torch.Tensor] | None = None, **named: torch.Tensor) -> None:

@@ -67,8 +67,7 @@ def gae(
     _tensors.check_devices(_OP, tensors)
     _tensors.refuse_gradient(_OP, tensors)
     returns, advantages = _pair_like(rewards) if out is None else out
-    _tensors.check_target(_OP, "out[0]", returns)
-    _tensors.check_target(_OP, "out[1]", advantages)
+    _tensors.check_targets(_OP, {"out[0]": returns, "out[1]": advantages})
 
     def flat(x: torch.Tensor) -> torch.Tensor:
         return x.reshape(rewards.shape[:2]).contiguous()

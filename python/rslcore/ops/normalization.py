@@ -150,7 +150,7 @@ def discounted_return(rewards: torch.Tensor, running: torch.Tensor, *, gamma: fl
     checks.number(op, "gamma", gamma, 0.0, 1.0)
     _tensors.check_devices(op, tensors)
     _tensors.refuse_gradient(op, tensors)
-    _tensors.check_target(op, "running", running)
+    _tensors.check_targets(op, {"running": running})
     target = running.contiguous()
     _library.run(op, rewards.device, (rewards.contiguous(), target, float(gamma)), written=(target,))
     _tensors.write_back(target, running)
@@ -176,8 +176,8 @@ def _check(
         tensors["out"] = out
     _tensors.check_devices(op, tensors)
     _tensors.refuse_gradient(op, {name: t for name, t in tensors.items() if not (differentiable and name == "x")})
-    for name in ("mean", "var") * (count is not None) + ("out",) * (out is not None):
-        _tensors.check_target(op, name, tensors[name])
+    written = ("mean", "var") * (count is not None) + ("out",) * (out is not None)
+    _tensors.check_targets(op, {name: tensors[name] for name in written})
 
 
 def _plain(

@@ -55,7 +55,7 @@ def permutation(
         _tensors.check_devices(op, {"out": out})
         checks.dtype(op, "out", out, ("int64",))
         checks.shape(op, "out", out, (n,))
-        _tensors.check_target(op, "out", out)
+        _tensors.check_targets(op, {"out": out})
     target = out.contiguous()
     _library.run(op, out.device, (n, seed, offset, target), written=(target,))
     _tensors.write_back(target, out)
@@ -88,8 +88,7 @@ def shuffle_rows(fields: Fields, index: torch.Tensor, *, out: Fields | None = No
         targets = [source.new_empty((index.shape[0], *source.shape[1:])) for source in sources.values()]
     else:
         targets = list(given.values())
-        for name, target in given.items():
-            _tensors.check_target(op, name, target)
+        _tensors.check_targets(op, given)
     flat_targets = [target.contiguous() for target in targets]
     args = ([source.contiguous() for source in sources.values()], index.contiguous(), flat_targets)
     _library.run(op, index.device, args, written=flat_targets)
