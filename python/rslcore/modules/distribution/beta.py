@@ -49,7 +49,8 @@ class BetaDistribution(Distribution):
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Take alpha and beta, before softplus + 1, from the output of the MLP [B, 2, A]."""
-        self._batch = _beta(*(functional.softplus(at_least_float32(mlp_output)) + 1.0).unbind(dim=-2))
+        raw_alpha, raw_beta = at_least_float32(mlp_output).unbind(dim=-2)
+        self._batch = _beta(_concentration(raw_alpha), _concentration(raw_beta))
 
     def sample(self) -> torch.Tensor:
         """Draw outputs [B, A] within ``action_range``; consumes torch's generator as rsl_rl 5.5.1 does.
@@ -133,7 +134,11 @@ def _beta(alpha: torch.Tensor, beta: torch.Tensor) -> distributions.Beta:
     return distributions.Beta(alpha, beta, validate_args=False)
 
 
+def _concentration(raw: torch.Tensor) -> torch.Tensor:
+    return functional.softplus(raw) + 1.0
+
+
 def _mean(mlp_output: torch.Tensor, width: float, low: float) -> torch.Tensor:
     """Mean alpha / (alpha + beta), scaled; the types of the arguments are for TorchScript."""
-    parameters = functional.softplus(mlp_output) + 1.0
-    return parameters[..., 0, :] / parameters.sum(dim=-2) * width + low
+    alpha, beta = _concentration(mlp_output[..., 0, :]), _concentration(mlp_output[..., 1, :])
+    return alpha / (alpha + beta) * width + low
