@@ -9,6 +9,7 @@ namespace rslcore {
 void bind_gae(py::module_& m);
 void bind_normalization(py::module_& m);
 void bind_shuffle(py::module_& m);
+void bind_trajectories(py::module_& m);
 
 }  // namespace rslcore
 
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_numpy, m) {
     rslcore::bind_gae(m);
     rslcore::bind_normalization(m);
     rslcore::bind_shuffle(m);
+    rslcore::bind_trajectories(m);
 }

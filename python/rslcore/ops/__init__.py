@@ -6,13 +6,25 @@
 from rslcore.ops.gae import gae
 from rslcore.ops.normalization import discounted_return, normalize, update_and_normalize, update_moments
 from rslcore.ops.shuffle import permutation, shuffle_rows
+from rslcore.ops.trajectories import (
+    Trajectories,
+    gather_hidden_states,
+    pad_trajectories,
+    split_trajectories,
+    unpad_trajectories,
+)
 
 __all__ = [
+    "Trajectories",
     "discounted_return",
     "gae",
+    "gather_hidden_states",
     "normalize",
+    "pad_trajectories",
     "permutation",
     "shuffle_rows",
+    "split_trajectories",
+    "unpad_trajectories",
     "update_and_normalize",
     "update_moments",
 ]

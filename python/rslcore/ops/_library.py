@@ -134,12 +134,18 @@ _WRITING = (
     "discounted_return",
     "permutation",
     "shuffle_rows",
+    "split_trajectories",
+    "pad_trajectories_out",
+    "unpad_trajectories_out",
 )
 """Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
+
+_FUNCTIONAL = ("normalize", "pad_trajectories", "unpad_trajectories")
+"""Operators with a gradient, which return their result; their modules register what tracers and autograd need."""
 
 _compiled: dict[str, Callable[..., Any]] = {}
 
 if errors["cpu"] is None:
-    _compiled = {op: getattr(torch.ops.rslcore, op).default for op in (*_WRITING, "normalize")}
+    _compiled = {op: getattr(torch.ops.rslcore, op).default for op in (*_WRITING, *_FUNCTIONAL)}
     for _op in _WRITING:
         torch.library.register_fake(f"rslcore::{_op}", lambda *args: None)

@@ -184,3 +184,64 @@ def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torc
         raise ValueError(f"shuffle_rows: `index` must be in 0..{rows - 1}, got index[{bad}] = {int(index[bad])}")
     for field, target in zip(fields, out, strict=True):
         torch.index_select(field, 0, index, out=target)
+
+
+def split_trajectories(
+    dones: torch.Tensor, offsets: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor
+) -> None:
+    """Trajectories of a rollout [T, N]: environment by environment, one ends where an episode or the rollout does.
+
+    Trajectory k begins on row starts[k] = t * N + n of the flat rollout and has lengths[k] steps; those of environment
+    n are offsets[n] .. offsets[n + 1] - 1. Behind the last trajectory `starts` and `lengths` [T * N] are zero.
+    """
+    num_steps, num_envs = dones.shape
+    offsets.zero_()
+    starts.zero_()
+    lengths.zero_()
+    if dones.numel() == 0:
+        return
+    last = dones.t() != 0
+    last[:, -1] = True
+    first = torch.cat([torch.ones_like(last[:, :1]), last[:, :-1]], dim=1)
+    offsets[1:] = last.sum(dim=1).cumsum(dim=0)
+    trajectory = first.flatten().cumsum(dim=0) - 1
+    rows = torch.arange(num_steps * num_envs, device=dones.device).view(num_steps, num_envs).t()
+    starts.index_add_(0, trajectory, (rows * first).flatten())
+    lengths.index_add_(0, trajectory, torch.ones_like(trajectory))
+
+
+def pad_trajectories(x: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Step l of trajectory k of `x` [T, N, ...] at [l, k] of the result [T, K, ...], zero behind its last step."""
+    num_steps, num_envs = x.shape[:2]
+    rows = _trajectory_rows(starts, lengths, num_steps, num_envs)
+    zero = x.new_zeros(1, *x.shape[2:])
+    return torch.cat([x.flatten(0, 1), zero])[rows]
+
+
+def pad_trajectories_out(x: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, out: torch.Tensor) -> None:
+    """`pad_trajectories` into `out`."""
+    out.copy_(pad_trajectories(x, starts, lengths))
+
+
+def unpad_trajectories(
+    padded: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, num_envs: int
+) -> torch.Tensor:
+    """The steps of padded trajectories [T, K, ...] back at their places [T, N, ...]; places of none are zero."""
+    num_steps = padded.shape[0]
+    rows = _trajectory_rows(starts, lengths, num_steps, num_envs)
+    flat = padded.new_zeros(num_steps * num_envs + 1, *padded.shape[2:])
+    return flat.index_put((rows,), padded)[:-1].unflatten(0, (num_steps, num_envs))
+
+
+def unpad_trajectories_out(
+    padded: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, num_envs: int, out: torch.Tensor
+) -> None:
+    """`unpad_trajectories` into `out`."""
+    out.copy_(unpad_trajectories(padded, starts, lengths, num_envs))
+
+
+def _trajectory_rows(starts: torch.Tensor, lengths: torch.Tensor, num_steps: int, num_envs: int) -> torch.Tensor:
+    """Row of the flat rollout for each step of padded trajectories [T, K]; T * N, one too many, for padding."""
+    steps = torch.arange(num_steps, device=starts.device)[:, None]
+    rows, end = starts + steps * num_envs, num_steps * num_envs
+    return torch.where((steps < lengths) & (starts >= 0) & (rows >= 0) & (rows < end), rows, end)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Names to objects, and gradients across processes. Imports nothing of rslcore but its configurations."""
+"""Names to objects, gradients across processes, rollouts as trajectories. Imports configurations and operators only."""
 
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
@@ -14,6 +14,7 @@ from rslcore.utils.resolve import (
     resolve_obs_groups,
     resolve_optimizer,
 )
+from rslcore.utils.trajectories import split_and_pad_trajectories, unpad_trajectories
 
 __all__ = [
     "check_keywords",
@@ -28,4 +29,6 @@ __all__ = [
     "resolve_nn_activation",
     "resolve_obs_groups",
     "resolve_optimizer",
+    "split_and_pad_trajectories",
+    "unpad_trajectories",
 ]
