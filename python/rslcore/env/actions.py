@@ -61,9 +61,7 @@ class ContinuousActions:
             for bound in (low, high)
         )
         if not bool((self._low <= self._high).all()):
-            raise ValueError(
-                f"{owner}: the lower bounds of the actions must not exceed the upper ones, got {low, high}"
-            )
+            raise ValueError(f"{owner}: lower bounds of actions must not exceed the upper ones, got {low} to {high}")
         if mode == "rescale" and not bool((self._low.isfinite() & self._high.isfinite()).all()):
             raise ValueError(f"{owner}: `action_mode` 'rescale' needs actions with finite bounds, got {low} to {high}")
 

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Gymnasium spaces become observation groups and actions as the tables of the documentation say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rslcore.env.spaces import ObservationMap, read_action_space
+
+spaces = pytest.importorskip("gymnasium").spaces
+
+BOX = {"low": 0, "high": 255}
+
+
+def read(space, array, **kwargs):
+    """Convert one batch of a space without inner ones."""
+    return ObservationMap(space, "Owner", **kwargs)(array)["policy"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "expected", "kwargs"),
+    [
+        ((), np.float64, (2, 1), {}),
+        ((5,), np.float64, (2, 5), {}),
+        ((5,), np.uint8, (2, 5), {}),
+        ((5,), np.int64, (2, 5), {}),
+        ((10, 5), np.float32, (2, 50), {}),
+        ((10, 5), np.uint8, (2, 1, 10, 5), {}),
+        ((4, 84, 84), np.uint8, (2, 4, 84, 84), {}),
+        ((84, 80, 3), np.uint8, (2, 3, 84, 80), {}),
+        ((84, 80, 1), np.float32, (2, 1, 84, 80), {}),
+        ((3, 3, 3), np.uint8, (2, 3, 3, 3), {}),
+        ((6, 7, 5), np.uint8, (2, 5, 6, 7), {"image_layout": "hwc"}),
+        ((6, 7, 3), np.uint8, (2, 6, 7, 3), {"image_layout": "chw"}),
+        ((4, 8, 9, 3), np.uint8, (2, 12, 8, 9), {}),
+    ],
+)
+def test_box_shapes_and_types(shape, dtype, expected, kwargs):
+    """Vectors become float32 [N, D]; images [N, C, H, W] keep uint8; every element is found where it belongs."""
+    space = spaces.Box(**BOX, shape=shape, dtype=dtype)
+    array = np.random.default_rng(0).integers(0, 200, (2, *shape)).astype(dtype)
+    tensor = read(space, array, **kwargs)
+    assert tensor.shape == expected and tensor.is_contiguous()
+    assert tensor.dtype == (torch.uint8 if dtype == np.uint8 and len(expected) > 2 else torch.float32)
+    moved = array
+    if len(shape) == 3 and expected[1:] != shape:
+        moved = array.transpose(0, 3, 1, 2)
+    elif len(shape) == 4:
+        moved = array.transpose(0, 1, 4, 2, 3)
+    assert np.array_equal(tensor.numpy(), moved.reshape(expected))
+    array[:] = 0
+    assert tensor.any()
+
+
+def test_categories_become_one_hot():
+    """Discrete counts from its start; the components of MultiDiscrete stand side by side."""
+    assert read(spaces.Discrete(3, start=5), np.array([5, 7])).tolist() == [[1, 0, 0], [0, 0, 1]]
+    several = spaces.MultiDiscrete([2, 3], start=[0, 1])
+    assert read(several, np.array([[1, 1], [0, 3]])).tolist() == [[0, 1, 1, 0, 0], [1, 0, 0, 0, 1]]
+    assert read(spaces.MultiBinary(2), np.array([[1, 0]], np.int8)).tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("space", "counts", "actions", "expected"),
+    [
+        (spaces.Discrete(3, start=5), [3], [[0.0], [2.0]], [5, 7]),
+        (spaces.MultiDiscrete([2, 3], start=[0, 1]), [2, 3], [[1.0, 0.0], [0.0, 2.0]], [[1, 1], [0, 3]]),
+        (spaces.MultiDiscrete([[2, 3], [4, 5]]), [2, 3, 4, 5], [[1.0, 2.0, 3.0, 4.0]], [[[1, 2], [3, 4]]]),
+        (spaces.MultiBinary(2), [2, 2], [[1.0, 0.0]], [[1, 0]]),
+    ],
+)
+def test_categorical_actions(space, counts, actions, expected):
+    """Indices of categories become the actions of the space, which contains them."""
+    convert = read_action_space(space, "Owner", "clip")
+    assert convert.num_actions == len(actions[0])
+    assert convert.distribution_cfg == {"class_name": "CategoricalDistribution", "num_categories": counts}
+    result = convert(torch.tensor(actions)).numpy()
+    assert result.tolist() == expected and result.dtype == np.int64
+    assert all(space.contains(action.astype(space.dtype)) for action in result)
+
+
+@pytest.mark.parametrize("bad", [-1.0, 3.0, float("nan"), float("inf")])
+def test_what_is_no_category_is_refused(bad):
+    """The error names environment and component."""
+    convert = read_action_space(spaces.MultiDiscrete([2, 3]), "Owner", "clip")
+    with pytest.raises(ValueError, match=r"Owner.step: `actions\[1, 1\]` must be a category from 0 to 2, got"):
+        convert(torch.tensor([[0.0, 0.0], [0.0, bad]]))
+
+
+def test_box_actions():
+    """Clipping stops at the bounds, infinite ones too; rescaling maps [-1, 1] to them; none passes on."""
+    space = spaces.Box(np.array([[-2.0], [0.0]]), np.array([[2.0], [8.0]]), dtype=np.float64)
+    actions = torch.tensor([[3.0, -1.0], [0.5, 0.5]])
+    for mode, expected in (
+        ("clip", [[2.0, 0.0], [0.5, 0.5]]),
+        ("rescale", [[2.0, 0.0], [1.0, 6.0]]),
+        ("none", [[3.0, -1.0], [0.5, 0.5]]),
+    ):
+        result = read_action_space(space, "Owner", mode)(actions)
+        assert result.shape == (2, 2, 1) and result.dtype == torch.float64
+        assert result.flatten(1).tolist() == expected
+    unbounded = read_action_space(spaces.Box(-np.inf, np.inf, (2,), np.float32), "Owner", "clip")
+    assert unbounded(actions).dtype == torch.float32 and torch.equal(unbounded(actions), actions)
+    with pytest.raises(ValueError, match="Owner: `action_mode` 'rescale' needs actions with finite bounds"):
+        read_action_space(spaces.Box(-np.inf, np.inf, (2,), np.float32), "Owner", "rescale")
