@@ -111,6 +111,13 @@ def test_clear_errors():
         MLPModel(image, GROUPS, "actor", 3)
     with pytest.raises(RuntimeError, match="deterministic"):
         _ = make().output_std
+    with pytest.raises(ValueError, match="MLPModel: `obs_groups` has no set 'acter'; did you mean 'actor'"):
+        MLPModel(OBS, GROUPS, "acter", 3)
+    with pytest.raises(ValueError, match="no group 'polcy' of the set 'actor'; did you mean 'policy'"):
+        MLPModel(OBS, {"actor": ["polcy"]}, "actor", 3)
+    wide = TensorDict({"policy": torch.zeros(6, 5), "extra": torch.zeros(6, 2)}, batch_size=[6])
+    with pytest.raises(ValueError, match=r"must be 6 wide together, got {'policy': \[6, 5\], 'extra': \[6, 2\]}"):
+        make()(wide)
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import nn
 
-from rslcore.config import MLPModelCfg
+from rslcore.config import MLPModelCfg, nearest
 from rslcore.models.exported import ExportedMLP, ExportedOnnxMLP
-from rslcore.modules import MLP, Distribution, EmpiricalNormalization
-from rslcore.utils import check_keywords, resolve_class
+from rslcore.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
+from rslcore.utils import check_keywords, resolve_class, unpad_trajectories
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -78,18 +78,22 @@ class MLPModel(nn.Module):
         self,
         obs: Observations,
         masks: torch.Tensor | None = None,
-        hidden_state: Any = None,  # noqa: ANN401 - its type belongs to recurrent subclasses
+        hidden_state: HiddenState = None,
         stochastic_output: bool = False,
     ) -> torch.Tensor:
         """Return the output [B, A] for observations [B, D_group] per group.
 
         Args:
-            obs: Observations; a plain dictionary and unbatched 1-D tensors will do.
-            masks: Part of the interface of recurrent models.
-            hidden_state: Part of the interface of recurrent models.
+            obs: Observations; a plain dictionary and unbatched 1-D tensors will do. With ``masks``, padded
+                trajectories [T, num_trajectories, D_group].
+            masks: Valid steps of the trajectories, bool [T, num_trajectories]; the output is that of the rollout they
+                were cut from, [T, N, A].
+            hidden_state: State of a recurrent model at the start of every trajectory.
             stochastic_output: Update the distribution and sample from it, if the model has one; otherwise the output is
                 deterministic.
         """
+        if masks is not None and not self.is_recurrent:
+            obs = unpad_trajectories(obs, masks)
         mlp_output = self.mlp(self.get_latent(obs, masks, hidden_state))
         if self.distribution is None:
             return mlp_output
@@ -102,7 +106,7 @@ class MLPModel(nn.Module):
         self,
         obs: Observations,
         masks: torch.Tensor | None = None,
-        hidden_state: Any = None,  # noqa: ANN401
+        hidden_state: HiddenState = None,
     ) -> torch.Tensor:
         """Return the input of the MLP [B, D]: the groups of this model, concatenated and normalized."""
         return self.obs_normalizer(self._concatenate(obs))
@@ -112,10 +116,10 @@ class MLPModel(nn.Module):
         if self.obs_normalization:
             self.obs_normalizer.update(self._concatenate(obs))  # type: ignore[operator]
 
-    def reset(self, dones: torch.Tensor | None = None, hidden_state: Any = None) -> None:  # noqa: ANN401
+    def reset(self, dones: torch.Tensor | None = None, hidden_state: HiddenState = None) -> None:
         """Reset the hidden state where episodes ended; this model has none."""
 
-    def get_hidden_state(self) -> Any:  # noqa: ANN401
+    def get_hidden_state(self) -> HiddenState:
         """Return the hidden state: None."""
         return None
 
@@ -168,22 +172,44 @@ class MLPModel(nn.Module):
 
     def _concatenate(self, obs: Observations) -> torch.Tensor:
         """Groups of this model side by side [B, D]. A single group is returned itself: do not edit it in place."""
-        if len(self.obs_groups) == 1:
-            return obs[self.obs_groups[0]]
-        return torch.cat([obs[group] for group in self.obs_groups], dim=-1)
+        parts = [obs[group] for group in self.obs_groups]
+        if sum(part.shape[-1] for part in parts) != self.obs_dim:
+            shapes = {group: list(part.shape) for group, part in zip(self.obs_groups, parts, strict=True)}
+            raise ValueError(
+                f"{type(self).__name__}: the observation groups must be {self.obs_dim} wide together, got {shapes}"
+            )
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def _select_groups(
+        self, obs: Observations, obs_groups: Mapping[str, Sequence[str]], obs_set: str
+    ) -> dict[str, torch.Tensor]:
+        """Observations of the groups in the set, in its order."""
+        if obs_set not in obs_groups:
+            raise ValueError(
+                f"{type(self).__name__}: `obs_groups` has no set '{obs_set}'; {nearest(obs_set, obs_groups)}"
+            )
+        available = list(obs.keys())
+        for group in obs_groups[obs_set]:
+            if group not in available:
+                raise ValueError(
+                    f"{type(self).__name__}: the observations have no group '{group}' of the set '{obs_set}'; "
+                    f"{nearest(group, available)}"
+                )
+        return {group: obs[group] for group in obs_groups[obs_set]}
 
     def _get_obs_dim(
         self, obs: Observations, obs_groups: Mapping[str, Sequence[str]], obs_set: str
     ) -> tuple[list[str], int]:
         """Groups of the observation set, and their width D together."""
-        groups = list(obs_groups[obs_set])
-        for group in groups:
-            if obs[group].dim() != 2:
+        selected = self._select_groups(obs, obs_groups, obs_set)
+        for group, example in selected.items():
+            if example.dim() != 2:
+                hint = "; images need a CNNModel" if example.dim() == 4 else ""
                 raise ValueError(
                     f"{type(self).__name__}: the observation group '{group}' must be [num_envs, D], "
-                    f"got {list(obs[group].shape)}"
+                    f"got {list(example.shape)}{hint}"
                 )
-        return groups, sum(obs[group].shape[-1] for group in groups)
+        return list(selected), sum(example.shape[-1] for example in selected.values())
 
     def _get_latent_dim(self) -> int:
         """Width of the input of the MLP."""

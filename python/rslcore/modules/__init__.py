@@ -1,7 +1,8 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Building blocks of models: perceptron, output distributions, normalization."""
+"""Building blocks of models: perceptron, recurrent and convolutional networks, output distributions, normalization."""
 
+from rslcore.modules.cnn import CNN, image_to_float
 from rslcore.modules.distribution import (
     BetaDistribution,
     CategoricalDistribution,
@@ -11,9 +12,12 @@ from rslcore.modules.distribution import (
 )
 from rslcore.modules.mlp import MLP
 from rslcore.modules.normalization import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
+from rslcore.modules.rnn import RNN, HiddenState
 
 __all__ = [
+    "CNN",
     "MLP",
+    "RNN",
     "BetaDistribution",
     "CategoricalDistribution",
     "Distribution",
@@ -21,4 +25,6 @@ __all__ = [
     "EmpiricalNormalization",
     "GaussianDistribution",
     "HeteroscedasticGaussianDistribution",
+    "HiddenState",
+    "image_to_float",
 ]
