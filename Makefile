@@ -1,5 +1,6 @@
 # make train   train the quadruped            make test   all tests
 # make lint    formatters and checkers        make build  compiled library only
+# make wheel   dist/*.whl                     make wheel-test  the wheel in fresh environments (BESIDE=venv: its torch)
 # Each does its own set-up in .venv; a second call rebuilds only what changed.
 # CUDA sources are compiled where nvcc is found; RSLCORE_CUDA=OFF leaves them out.
 
@@ -16,7 +17,7 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
 CPP := $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 ARGS ?=
 
-.PHONY: train test lint build clean FORCE
+.PHONY: train test lint build wheel wheel-test clean FORCE
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -33,6 +34,16 @@ lint: $(STAMPS)/train $(STAMPS)/lint
 	$(BIN)/mypy
 
 build: $(STAMPS)/build
+
+# torch is not in it: the libraries bind to the one that is installed where the wheel is.
+wheel: $(STAMPS)/train $(STAMPS)/wheel
+	@rm -rf build/wheel dist/rslcore-*.whl
+	@$(BIN)/pip wheel --quiet --no-build-isolation --no-deps --wheel-dir build/wheel .
+	@$(BIN)/auditwheel repair --exclude 'libtorch*.so' --wheel-dir dist build/wheel/rslcore-*.whl
+	@ls -l dist/rslcore-*.whl
+
+wheel-test: wheel $(STAMPS)/test
+	RSLCORE_WHEEL="$$(ls dist/rslcore-*.whl)" RSLCORE_WHEEL_BESIDE="$(BESIDE)" $(BIN)/python -m pytest tests/wheel $(ARGS)
 
 $(STAMPS)/build: $(STAMPS)/train $(STAMPS)/options $(NATIVE)
 	@echo "== Building rslcore (half a minute the first time; with nvcc at hand the CUDA kernels too)"
@@ -60,4 +71,4 @@ $(STAMPS)/%: requirements/%.txt requirements/constraints.txt $(STAMPS)/venv
 	@touch $@
 
 clean:
-	rm -rf build $(STAMPS)/build
+	rm -rf build dist $(STAMPS)/build

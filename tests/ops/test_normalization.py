@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rsl_rl.modules import EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
 
 from rslcore import ops
 from rslcore.ops import reference
@@ -151,7 +150,7 @@ def test_chunks_equal_one_big_update(columns: int) -> None:
 @pytest.mark.parametrize("until", [None, 150])
 def test_equals_rsl_rl(until: int | None) -> None:
     """The buffers and outputs of rsl_rl's EmpiricalNormalization over several updates, `until` included."""
-    oracle = EmpiricalNormalization(48, eps=EPS, until=until)
+    oracle = pytest.importorskip("rsl_rl.modules").EmpiricalNormalization(48, eps=EPS, until=until)
     mean, var, count = oracle._mean.clone(), oracle._var.clone(), oracle.count.clone()
     for step in range(4):
         x = samples(64, 48, mean=2.0, seed=step) * (1 + step)
@@ -165,7 +164,7 @@ def test_equals_rsl_rl(until: int | None) -> None:
 
 def test_discounted_return_scales_rewards_as_rsl_rl() -> None:
     """discounted_return and update_moments give the deviation that rsl_rl divides rewards by."""
-    oracle = EmpiricalDiscountedVariationNormalization(shape=[], gamma=0.9)
+    oracle = pytest.importorskip("rsl_rl.modules").EmpiricalDiscountedVariationNormalization(shape=[], gamma=0.9)
     running, (mean, var, count) = torch.zeros(128), moments()
     for step in range(5):
         rewards = samples(128, seed=step)
