@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import pytest
@@ -11,13 +12,23 @@ import rsl_rl.models
 import rsl_rl.modules
 
 from rslcore.algorithms import PPO
-from rslcore.config import GaussianDistributionCfg, MLPModelCfg, OnPolicyRunnerCfg, PPOCfg
-from rslcore.models import MLPModel
-from rslcore.modules import GaussianDistribution
+from rslcore.config import (
+    CNNCfg,
+    CNNModelCfg,
+    GaussianDistributionCfg,
+    MLPModelCfg,
+    OnPolicyRunnerCfg,
+    PPOCfg,
+    RNNModelCfg,
+)
+from rslcore.models import CNNModel, MLPModel, RNNModel
+from rslcore.modules import CNN, GaussianDistribution
 
 ORACLES = [
     (PPOCfg, PPO, rsl_rl.algorithms.PPO),
     (MLPModelCfg, MLPModel, rsl_rl.models.MLPModel),
+    (RNNModelCfg, RNNModel, rsl_rl.models.RNNModel),
+    (CNNModelCfg, CNNModel, rsl_rl.models.CNNModel),
     (GaussianDistributionCfg, GaussianDistribution, rsl_rl.modules.GaussianDistribution),
 ]
 
@@ -41,6 +52,28 @@ def test_defaults_are_the_oracles(cfg, ours, oracle):
             assert defaults.pop(name) == expected, name
     assert set(defaults) <= {"class_name", "share_cnn_encoders"}
     assert defaults["class_name"] == ours.__name__ == oracle.__name__
+
+
+def test_the_encoder_has_the_oracles_defaults():
+    """Law: every setting of rsl-rl-lib's CNN is in configuration and signature, with its default or required."""
+    ours, oracle = parameters(CNN), parameters(rsl_rl.modules.CNN)
+    assert {name: p.default for name, p in ours.items()} == {name: p.default for name, p in oracle.items()}
+    settings = {name: p for name, p in ours.items() if name not in ("self", "input_dim", "input_channels")}
+    fields = {field.name: field.default for field in dataclasses.fields(CNNCfg)}
+    assert list(settings) == list(fields)
+    for name, parameter in settings.items():
+        required = parameter.default is inspect.Parameter.empty
+        assert fields[name] is dataclasses.MISSING if required else fields[name] == parameter.default, name
+
+
+@pytest.mark.parametrize("cnn_cfg", [CNNCfg((4, 8), 3), {"left": CNNCfg((4,), (3,), max_pool=(True,))}])
+def test_the_class_name_picks_the_configuration(cnn_cfg):
+    """Law: models of all kinds go through plain dictionaries and back, by simple names and by "module:Class"."""
+    cfg = OnPolicyRunnerCfg(actor=CNNModelCfg(cnn_cfg=cnn_cfg), critic=RNNModelCfg(rnn_type="gru"))
+    plain = cfg.to_dict()
+    assert OnPolicyRunnerCfg.from_dict(plain) == cfg
+    plain["critic"]["class_name"] = "rsl_rl.models:RNNModel"
+    assert type(OnPolicyRunnerCfg.from_dict(plain).critic) is RNNModelCfg
 
 
 def test_round_trip():
@@ -74,6 +107,21 @@ def test_what_a_runner_writes_is_skipped():
             {"algorithm": {"learning_rate": "1e-3"}},
             ValueError,
             "PPOCfg: `algorithm.learning_rate` must be a number, got '1e-3'",
+        ),
+        (
+            {"actor": {"class_name": "CNNModel", "cnn_cfg": {"output_channels": [4]}}},
+            ValueError,
+            "CNNCfg: the key 'actor.cnn_cfg.kernel_size' is missing",
+        ),
+        (
+            {"actor": {"class_name": "CNNModel", "cnn_cfg": {"left": {"output_channels": [4], "kernel": 3}}}},
+            ValueError,
+            "CNNCfg: unknown key 'actor.cnn_cfg.left.kernel'; did you mean 'kernel_size'",
+        ),
+        (
+            {"actor": {"class_name": "CNNModel", "cnn_cfg": {"output_channels": [4], "kernel_size": [3, "5"]}}},
+            ValueError,
+            r"CNNCfg: `actor.cnn_cfg.kernel_size\[1\]` must be an integer, got '5'",
         ),
         ({"num_steps_per_env": 2.5}, ValueError, "`num_steps_per_env` must be an integer, got 2.5"),
         ({"seed": True}, ValueError, "`seed` must be an integer, got True"),
