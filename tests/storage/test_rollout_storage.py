@@ -206,8 +206,8 @@ def test_impossible_minibatches_are_refused(stored):
 
 def test_other_training_types_are_refused():
     """Law: the storage says what it can hold."""
-    with pytest.raises(ValueError, match="`training_type` must be 'rl'"):
-        RolloutStorage("distillation", N, T, observe(), [A])
+    with pytest.raises(ValueError, match="`training_type` must be 'rl' or 'distillation', got 'imitation'"):
+        RolloutStorage("imitation", N, T, observe(), [A])
 
 
 def test_filled_in_inference_mode_and_read_outside():

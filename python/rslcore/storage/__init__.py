@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The data of one rollout."""
 
+from rslcore.storage.records import Batch, HiddenState, Transition
 from rslcore.storage.rollout_storage import RolloutStorage
 
-__all__ = ["RolloutStorage"]
+__all__ = ["Batch", "HiddenState", "RolloutStorage", "Transition"]

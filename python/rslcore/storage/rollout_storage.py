@@ -1,17 +1,23 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Contiguous time-major buffers of one rollout, and shuffled minibatches from them."""
+"""Contiguous time-major buffers of one rollout, and the batches that are made from them."""
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import TypeAlias, TypeVar, cast
 
 import torch
 from tensordict import TensorDict
 
 from rslcore import ops
+from rslcore.storage import records
+from rslcore.storage.records import Batch, HiddenState, Transition
+from rslcore.utils.trajectories import trajectory_masks
+
+TRAINING_TYPES = ("rl", "distillation")
 
 _T = TypeVar("_T")
 
@@ -20,60 +26,17 @@ class RolloutStorage:
     """The transitions of one rollout of T steps in N environments; names as in rsl_rl 5.5.1.
 
     All buffers are [T, N, ...] and contiguous: ``observations`` (a TensorDict, groups in their own dtype), ``actions``
-    [T, N, A], ``dones`` (uint8), ``rewards``, ``values``, ``actions_log_prob``, ``returns``, ``advantages``, each
-    [T, N, 1], and ``distribution_params``, a tuple of [T, N, ...] made at the first transition.
+    [T, N, A], ``rewards`` [T, N, 1] and ``dones`` (uint8) [T, N, 1]. For reinforcement learning also ``values``,
+    ``actions_log_prob``, ``returns``, ``advantages``, each [T, N, 1], and ``distribution_params``, a tuple of
+    [T, N, ...] made at the first transition; for distillation ``privileged_actions`` [T, N, A]. Of recurrent models
+    ``saved_hidden_state_a`` (actor) and ``saved_hidden_state_c`` (critic) are lists of [T, layers, N, H], made at the
+    first transition that has hidden states.
 
     ``seed`` and ``offset`` are the whole state of the shuffling: the minibatches of one update follow from them.
     """
 
-    @dataclasses.dataclass
-    class Transition:
-        """One step of all environments, filled in piece by piece."""
-
-        observations: TensorDict | None = None
-        """Observations acted on, [N, ...] per group."""
-        actions: torch.Tensor | None = None
-        """Actions [N, A]."""
-        rewards: torch.Tensor | None = None
-        """Rewards [N]."""
-        dones: torch.Tensor | None = None
-        """Episode ended on this step [N]."""
-        values: torch.Tensor | None = None
-        """Values of the observations [N, 1]."""
-        actions_log_prob: torch.Tensor | None = None
-        """Log-probability density of the actions [N]."""
-        distribution_params: tuple[torch.Tensor, ...] | None = None
-        """Parameters of the distribution the actions were drawn from, each [N, ...]."""
-        hidden_states: tuple[Any, Any] = (None, None)
-        """Hidden states of actor and critic; (None, None) for models without."""
-
-        def clear(self) -> None:
-            """Forget everything."""
-            for field in dataclasses.fields(self):
-                setattr(self, field.name, field.default)
-
-    @dataclasses.dataclass
-    class Batch:
-        """One minibatch of b rows. Its tensors are views that the next epoch yields again: do not write to them."""
-
-        observations: TensorDict
-        """Observations, [b, ...] per group."""
-        actions: torch.Tensor
-        """Actions [b, A]."""
-        values: torch.Tensor
-        """Values at the time of the rollout [b, 1]."""
-        advantages: torch.Tensor
-        """Advantages [b, 1]."""
-        returns: torch.Tensor
-        """Returns [b, 1]."""
-        old_actions_log_prob: torch.Tensor
-        """Log-probability density of the actions at the time of the rollout [b, 1]."""
-        old_distribution_params: tuple[torch.Tensor, ...]
-        """Parameters of the action distribution at the time of the rollout, each [b, ...]."""
-        hidden_states: tuple[Any, Any] = (None, None)
-        """Hidden states of actor and critic; (None, None) for models without."""
-        masks: torch.Tensor | None = None
-        """Valid steps of padded trajectories; None where nothing is padded."""
+    Transition: TypeAlias = records.Transition
+    Batch: TypeAlias = records.Batch
 
     def __init__(
         self,
@@ -89,7 +52,7 @@ class RolloutStorage:
         """Allocate the buffers.
 
         Args:
-            training_type: "rl".
+            training_type: "rl" (reinforcement learning) or "distillation".
             num_envs: Number of environments N.
             num_transitions_per_env: Steps per rollout T.
             obs: Example observations, [N, ...] per group; shapes and dtypes are taken from them.
@@ -98,10 +61,10 @@ class RolloutStorage:
             seed: Seed of the shuffling; by default the one torch's global generator was seeded with.
 
         Raises:
-            ValueError: ``training_type`` is not "rl".
+            ValueError: ``training_type`` is neither.
         """
-        if training_type != "rl":
-            raise ValueError(f"RolloutStorage: `training_type` must be 'rl' in this version, got '{training_type}'")
+        if training_type not in TRAINING_TYPES:
+            raise ValueError(f"RolloutStorage: `training_type` must be 'rl' or 'distillation', got '{training_type}'")
         self.training_type = training_type
         self.num_envs = num_envs
         self.num_transitions_per_env = num_transitions_per_env
@@ -122,17 +85,23 @@ class RolloutStorage:
         self.actions = torch.zeros(*leading, *actions_shape, device=device)
         self.rewards = torch.zeros(*leading, 1, device=device)
         self.dones = torch.zeros(*leading, 1, dtype=torch.uint8, device=device)
-        self.values = torch.zeros(*leading, 1, device=device)
-        self.actions_log_prob = torch.zeros(*leading, 1, device=device)
-        self.returns = torch.zeros(*leading, 1, device=device)
-        self.advantages = torch.zeros(*leading, 1, device=device)
-        self.distribution_params: tuple[torch.Tensor, ...] | None = None
+        if training_type == "rl":
+            self.values = torch.zeros(*leading, 1, device=device)
+            self.actions_log_prob = torch.zeros(*leading, 1, device=device)
+            self.returns = torch.zeros(*leading, 1, device=device)
+            self.advantages = torch.zeros(*leading, 1, device=device)
+            self.distribution_params: tuple[torch.Tensor, ...] | None = None
+        else:
+            self.privileged_actions = torch.zeros(*leading, *actions_shape, device=device)
+        self.saved_hidden_state_a: list[torch.Tensor] | None = None
+        self.saved_hidden_state_c: list[torch.Tensor] | None = None
 
         self.step = 0
         """Transitions stored so far; where the next one goes."""
         self._stored_observations: TensorDict | None = None
-        self._shuffled: dict[str, torch.Tensor] = {}
+        self._rooms: dict[str, torch.Tensor] = {}
 
+    @torch.no_grad()
     def store_observations(self, obs: TensorDict) -> TensorDict:
         """Copy the observations of the current step into the buffer, before the environment may overwrite them.
 
@@ -149,6 +118,7 @@ class RolloutStorage:
         self._stored_observations = self.observations[self.step]
         return self._stored_observations
 
+    @torch.no_grad()
     def add_transition(self, transition: Transition) -> None:
         """Copy a transition into the buffers and go on to the next step.
 
@@ -159,27 +129,22 @@ class RolloutStorage:
         self._check_room()
         step = self.step
         observations = _given("observations", transition.observations)
-        actions = _given("actions", transition.actions)
-        rewards = _given("rewards", transition.rewards)
-        dones = _given("dones", transition.dones)
-        values = _given("values", transition.values)
-        log_prob = _given("actions_log_prob", transition.actions_log_prob)
-        distribution_params = _given("distribution_params", transition.distribution_params)
+        fields = {"actions": _given("actions", transition.actions)}
+        for name in ("rewards", "dones"):
+            fields[name] = _given(name, getattr(transition, name)).reshape(-1, 1)
+        if self.training_type == "rl":
+            fields["values"] = _given("values", transition.values)
+            fields["actions_log_prob"] = _given("actions_log_prob", transition.actions_log_prob).reshape(-1, 1)
+            self._store_distribution_params(_given("distribution_params", transition.distribution_params))
+        else:
+            fields["privileged_actions"] = _given("privileged_actions", transition.privileged_actions)
         if observations is not self._stored_observations:
             self.store_observations(observations)
-        _copy("actions", actions, self.actions[step])
-        _copy("rewards", rewards.view(-1, 1), self.rewards[step])
-        _copy("dones", dones.view(-1, 1), self.dones[step])
-        _copy("values", values, self.values[step])
-        _copy("actions_log_prob", log_prob.view(-1, 1), self.actions_log_prob[step])
-        if self.distribution_params is None:
-            with torch.inference_mode(False):
-                self.distribution_params = tuple(
-                    torch.zeros(self.num_transitions_per_env, *params.shape, dtype=params.dtype, device=self.device)
-                    for params in distribution_params
-                )
-        for params, buffer in zip(distribution_params, self.distribution_params, strict=True):
-            _copy("distribution_params", params, buffer[step])
+        for name, value in fields.items():
+            _copy(name, value, getattr(self, name)[step])
+        actor, critic = transition.hidden_states
+        self.saved_hidden_state_a = self._store_hidden_state(actor, self.saved_hidden_state_a)
+        self.saved_hidden_state_c = self._store_hidden_state(critic, self.saved_hidden_state_c)
         self._stored_observations = None
         self.step += 1
 
@@ -194,10 +159,29 @@ class RolloutStorage:
         self.offset += 1
         return index
 
+    def generator(self) -> Iterator[Batch]:
+        """Yield the steps of the rollout in their order: observations, privileged actions and dones of each.
+
+        Raises:
+            ValueError: The storage is not for distillation.
+        """
+        self._check_training_type("generator", "distillation")
+        for step in range(self.num_transitions_per_env):
+            yield Batch(
+                observations=self.observations[step],
+                privileged_actions=self.privileged_actions[step],
+                dones=self.dones[step],
+            )
+
     def mini_batch_generator(
-        self, num_mini_batches: int, num_epochs: int = 8, permutation: torch.Tensor | None = None
+        self,
+        num_mini_batches: int,
+        num_epochs: int = 8,
+        permutation: torch.Tensor | None = None,
+        *,
+        reshuffle: bool = False,
     ) -> Iterator[Batch]:
-        """Yield the minibatches of one update: the T * N rows shuffled once, the same partition in every epoch.
+        """Yield the minibatches of one update: the T * N rows shuffled and cut into pieces.
 
         The rows are copied in their new order into buffers that are kept for the next update, so every minibatch is
         contiguous. Of T * N rows, those that do not fill the last minibatch (at the end of the buffers) are dropped,
@@ -207,44 +191,59 @@ class RolloutStorage:
             num_mini_batches: Minibatches per epoch.
             num_epochs: How often all of them are yielded.
             permutation: Order of the rows, int64 [num_mini_batches * b]; by default :meth:`draw_permutation`.
+            reshuffle: Whether every epoch draws another permutation, and its minibatches overwrite those of the last.
+                By default all epochs have the same minibatches, as in rsl_rl 5.5.1.
 
         Raises:
-            ValueError: There are fewer rows than minibatches, or nothing was stored yet.
+            ValueError: There are fewer rows than minibatches, nothing was stored yet, the storage is not for
+                reinforcement learning, or a permutation is given that ``reshuffle`` would not use.
         """
         total = self.num_transitions_per_env * self.num_envs
-        batch_size = total // num_mini_batches
-        if batch_size == 0:
-            raise ValueError(
-                f"RolloutStorage: `num_mini_batches` must be at most T * N = {total}, got {num_mini_batches}"
-            )
-        if self.distribution_params is None:
-            raise ValueError("RolloutStorage: transitions must be stored before minibatches are drawn, got none")
-        rows = num_mini_batches * batch_size
-        index = self.draw_permutation(rows) if permutation is None else permutation
-        fields = self._fields()
-        shuffled = ops.shuffle_rows(fields, index, out=self._shuffle_buffers(fields, rows))
-        pieces = {name: buffer.split(batch_size) for name, buffer in shuffled.items()}
-        groups = list(self.observations.keys())
-        observations = [
-            TensorDict(
-                {group: pieces[f"observations.{group}"][i] for group in groups},
-                batch_size=[batch_size],
-                device=self.device,
-            )
-            for i in range(num_mini_batches)
-        ]
+        size = self._mini_batch_size("mini_batch_generator", num_mini_batches, total, "T * N")
+        if reshuffle and permutation is not None:
+            raise ValueError("RolloutStorage: `permutation` must be None with `reshuffle`, which draws one per epoch")
+        rows = num_mini_batches * size
+        if permutation is not None and permutation.shape != (rows,):
+            raise ValueError(f"RolloutStorage: `permutation` must be [{rows}], got {list(permutation.shape)}")
+        batches: list[dict[str, torch.Tensor]] = []
         for _ in range(num_epochs):
-            for i in range(num_mini_batches):
-                yield RolloutStorage.Batch(
-                    observations=observations[i],
-                    actions=pieces["actions"][i],
-                    values=pieces["values"][i],
-                    advantages=pieces["advantages"][i],
-                    returns=pieces["returns"][i],
-                    old_actions_log_prob=pieces["actions_log_prob"][i],
-                    old_distribution_params=tuple(
-                        pieces[f"distribution_params.{k}"][i] for k in range(len(self.distribution_params))
-                    ),
+            if reshuffle or not batches:
+                index = self.draw_permutation(rows) if permutation is None else permutation
+                batches = self._shuffled(index, size)
+            for fields in batches:
+                yield self._batch_of(fields, size)
+
+    def recurrent_mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
+        """Yield the minibatches of one update of recurrent models: N / num_mini_batches environments each.
+
+        Minibatch i has the i-th n environments in all their steps (in their order; a rest that fills no minibatch is
+        dropped), with observations and hidden states of the K trajectories that they went through: as in rsl_rl 5.5.1.
+        Observations are padded once, for all epochs; other fields are views of the buffers. The device is waited for
+        once.
+
+        Args:
+            num_mini_batches: Minibatches per epoch.
+            num_epochs: How often all of them are yielded.
+
+        Raises:
+            ValueError: There are fewer environments than minibatches, nothing was stored yet, or the storage is not
+                for reinforcement learning.
+        """
+        size = self._mini_batch_size("recurrent_mini_batch_generator", num_mini_batches, self.num_envs, "N")
+        trajectories = self._padded(num_mini_batches, size)
+        for _ in range(num_epochs):
+            for i, (observations, hidden_states, masks) in enumerate(trajectories):
+                envs = slice(i * size, (i + 1) * size)
+                yield Batch(
+                    observations=observations,
+                    actions=self.actions[:, envs],
+                    values=self.values[:, envs],
+                    advantages=self.advantages[:, envs],
+                    returns=self.returns[:, envs],
+                    old_actions_log_prob=self.actions_log_prob[:, envs],
+                    old_distribution_params=tuple(params[:, envs] for params in self.distribution_params or ()),
+                    hidden_states=hidden_states,
+                    masks=masks,
                 )
 
     def state_dict(self) -> dict[str, int]:
@@ -261,8 +260,59 @@ class RolloutStorage:
                 f"RolloutStorage: all {self.num_transitions_per_env} transitions are stored; call clear() before adding"
             )
 
-    def _fields(self) -> dict[str, torch.Tensor]:
-        """What minibatches are made of, each [T * N, ...]."""
+    def _check_training_type(self, method: str, expected: str) -> None:
+        if self.training_type != expected:
+            raise ValueError(
+                f"RolloutStorage: `training_type` must be '{expected}' for {method}(), got '{self.training_type}'"
+            )
+
+    def _mini_batch_size(self, method: str, num_mini_batches: int, total: int, what: str) -> int:
+        """Rows or environments per minibatch, at least one."""
+        self._check_training_type(method, "rl")
+        if not 1 <= num_mini_batches <= total:
+            raise ValueError(
+                f"RolloutStorage: `num_mini_batches` must be at least 1 and at most {what} = {total}, "
+                f"got {num_mini_batches}"
+            )
+        if self.distribution_params is None:
+            raise ValueError("RolloutStorage: transitions must be stored before minibatches are drawn, got none")
+        return total // num_mini_batches
+
+    def _store_distribution_params(self, distribution_params: tuple[torch.Tensor, ...]) -> None:
+        """Copy them into the buffers of the current step, which the first ones make."""
+        if self.distribution_params is None:
+            self.distribution_params = tuple(self._buffer_for(params) for params in distribution_params)
+        if len(distribution_params) != len(self.distribution_params):
+            raise ValueError(
+                f"RolloutStorage: `distribution_params` must be {len(self.distribution_params)} tensors as at the "
+                f"first transition, got {len(distribution_params)}"
+            )
+        for params, buffer in zip(distribution_params, self.distribution_params, strict=True):
+            _copy("distribution_params", params, buffer[self.step])
+
+    def _store_hidden_state(self, state: HiddenState, saved: list[torch.Tensor] | None) -> list[torch.Tensor] | None:
+        """Copy a model's hidden state into its buffers, which the first one makes; no state is a state of zeros."""
+        if state is None:
+            for buffer in saved or ():
+                buffer[self.step].zero_()
+            return saved
+        parts = (state,) if isinstance(state, torch.Tensor) else state
+        if saved is None:
+            saved = [self._buffer_for(part) for part in parts]
+        if len(parts) != len(saved):
+            raise ValueError(f"RolloutStorage: `hidden_states` must have {len(saved)} tensors, got {len(parts)}")
+        for part, buffer in zip(parts, saved, strict=True):
+            _copy("hidden_states", part, buffer[self.step])
+        return saved
+
+    def _buffer_for(self, example: torch.Tensor) -> torch.Tensor:
+        """Zeros for T such tensors; also where they come from a rollout in inference mode, an ordinary tensor."""
+        with torch.inference_mode(False):
+            shape = (self.num_transitions_per_env, *example.shape)
+            return torch.zeros(shape, dtype=example.dtype, device=self.device)
+
+    def _shuffled(self, index: torch.Tensor, size: int) -> list[dict[str, torch.Tensor]]:
+        """All fields of a minibatch, in the order of `index` and cut into pieces of `size` rows."""
         buffers = {
             "actions": self.actions,
             "values": self.values,
@@ -272,16 +322,71 @@ class RolloutStorage:
         }
         buffers |= {f"distribution_params.{k}": params for k, params in enumerate(self.distribution_params or ())}
         buffers |= {f"observations.{group}": buffer for group, buffer in self.observations.items()}
-        return {name: buffer.flatten(0, 1) for name, buffer in buffers.items()}
+        fields = {name: buffer.flatten(0, 1) for name, buffer in buffers.items()}
+        rows = index.shape[0]
+        out = {name: self._room(name, field, (rows, *field.shape[1:])) for name, field in fields.items()}
+        ops.shuffle_rows(fields, index, out=out)
+        return [{name: x[start : start + size] for name, x in out.items()} for start in range(0, rows - size + 1, size)]
 
-    def _shuffle_buffers(self, fields: dict[str, torch.Tensor], rows: int) -> dict[str, torch.Tensor]:
-        """Buffers [rows, ...] like the fields: those of the last update where they still fit."""
-        for name, field in fields.items():
-            buffer = self._shuffled.get(name)
-            shape = (rows, *field.shape[1:])
-            if buffer is None or buffer.shape != shape or buffer.dtype != field.dtype or buffer.device != field.device:
-                self._shuffled[name] = torch.empty(shape, dtype=field.dtype, device=field.device)
-        return {name: self._shuffled[name] for name in fields}
+    def _batch_of(self, fields: dict[str, torch.Tensor], size: int) -> Batch:
+        """The minibatch that shuffled fields make."""
+        observations = {group: fields[f"observations.{group}"] for group in self.observations.keys()}  # noqa: SIM118
+        return Batch(
+            observations=TensorDict(observations, batch_size=[size], device=self.device),
+            actions=fields["actions"],
+            values=fields["values"],
+            advantages=fields["advantages"],
+            returns=fields["returns"],
+            old_actions_log_prob=fields["actions_log_prob"],
+            old_distribution_params=tuple(
+                fields[f"distribution_params.{k}"] for k in range(len(self.distribution_params or ()))
+            ),
+        )
+
+    def _padded(
+        self, num_mini_batches: int, size: int
+    ) -> list[tuple[TensorDict, tuple[HiddenState, HiddenState], torch.Tensor]]:
+        """Padded observations, hidden states and masks of minibatches of `size` environments."""
+        num_steps, num_envs = self.num_transitions_per_env, self.num_envs
+        split = ops.split_trajectories(self.dones)
+        bounds = split.offsets[: num_mini_batches * size + 1 : size].tolist()
+        padded = {
+            group: self._room(f"padded.{group}", buffer, (bounds[-1] * num_steps, *buffer.shape[2:]))
+            for group, buffer in self.observations.items()
+        }
+        batches = []
+        for i, (first, last) in enumerate(pairwise(bounds)):
+            starts, lengths = split.starts[first:last], split.lengths[first:last]
+            observations = {}
+            for group, room in padded.items():
+                target = room[first * num_steps : last * num_steps].unflatten(0, (num_steps, last - first))
+                observations[group] = ops.pad_trajectories(self.observations[group], starts, lengths, out=target)
+            hidden_states = (
+                _hidden_state_at(self.saved_hidden_state_a, starts, num_envs),
+                _hidden_state_at(self.saved_hidden_state_c, starts, num_envs),
+            )
+            steps = starts.div(num_envs, rounding_mode="floor")
+            own_starts = starts - steps * (num_envs - size) - i * size  # rows of the minibatch's own [T, n]
+            masks = trajectory_masks(own_starts, lengths, num_steps=num_steps, num_envs=size)
+            batch_size = [num_steps, last - first]
+            batches.append((TensorDict(observations, batch_size=batch_size, device=self.device), hidden_states, masks))
+        return batches
+
+    def _room(self, name: str, like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+        """A tensor of this shape in memory that is kept from update to update and grows where it must."""
+        numel = math.prod(shape)
+        room = self._rooms.get(name)
+        if room is None or room.numel() < numel or room.dtype != like.dtype or room.device != like.device:
+            room = self._rooms[name] = torch.empty(numel, dtype=like.dtype, device=like.device)
+        return room[:numel].view(shape)
+
+
+def _hidden_state_at(saved: list[torch.Tensor] | None, starts: torch.Tensor, num_envs: int) -> HiddenState:
+    """The stored hidden states of a model at the starts of trajectories, as its network takes them."""
+    if saved is None:
+        return None
+    states = ops.gather_hidden_states(saved, starts, num_envs=num_envs)
+    return states[0] if len(states) == 1 else cast("tuple[torch.Tensor, torch.Tensor]", states)
 
 
 def _given(name: str, value: _T | None) -> _T:
