@@ -13,16 +13,18 @@ import rsl_rl.modules
 
 from rslcore.algorithms import PPO
 from rslcore.config import (
+    BetaDistributionCfg,
     CNNCfg,
     CNNModelCfg,
     GaussianDistributionCfg,
+    HeteroscedasticGaussianDistributionCfg,
     MLPModelCfg,
     OnPolicyRunnerCfg,
     PPOCfg,
     RNNModelCfg,
 )
 from rslcore.models import CNNModel, MLPModel, RNNModel
-from rslcore.modules import CNN, GaussianDistribution
+from rslcore.modules import CNN, BetaDistribution, GaussianDistribution, HeteroscedasticGaussianDistribution
 
 ORACLES = [
     (PPOCfg, PPO, rsl_rl.algorithms.PPO),
@@ -30,6 +32,12 @@ ORACLES = [
     (RNNModelCfg, RNNModel, rsl_rl.models.RNNModel),
     (CNNModelCfg, CNNModel, rsl_rl.models.CNNModel),
     (GaussianDistributionCfg, GaussianDistribution, rsl_rl.modules.GaussianDistribution),
+    (
+        HeteroscedasticGaussianDistributionCfg,
+        HeteroscedasticGaussianDistribution,
+        rsl_rl.modules.HeteroscedasticGaussianDistribution,
+    ),
+    (BetaDistributionCfg, BetaDistribution, rsl_rl.modules.BetaDistribution),
 ]
 
 

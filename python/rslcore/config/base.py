@@ -71,16 +71,16 @@ def _to_plain(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def _variant(cls: type[Cfg], values: Any) -> type[Cfg]:  # noqa: ANN401
-    """Return the configuration that ``class_name`` asks for: ``cls`` itself or one derived from it."""
+def _variant(configurations: list[type[Cfg]], values: Any) -> type[Cfg]:  # noqa: ANN401
+    """Return the configuration that ``class_name`` asks for: one given or derived, else the first."""
     name = values.get("class_name") if isinstance(values, Mapping) else None
-    pending = [cls]
+    pending = list(configurations)
     while pending:
         candidate = pending.pop()
         if name is not None and getattr(candidate, "class_name", None) == str(name).replace(":", ".").split(".")[-1]:
             return candidate
         pending += candidate.__subclasses__()
-    return cls
+    return configurations[0]
 
 
 def _from_plain(cls: type[_CfgT], values: Mapping[str, Any], path: str) -> _CfgT:
@@ -110,12 +110,14 @@ def _to_typed(hint: Any, value: Any, path: str, owner: str) -> Any:  # noqa: ANN
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if value is None and type(None) in options:
         return None
+    configurations = [option for option in options if isinstance(option, type) and issubclass(option, Cfg)]
     is_sequence = isinstance(value, (list, tuple))
     entries = list(value.values()) if isinstance(value, Mapping) else []
     is_nested = bool(entries) and all(isinstance(entry, (Mapping, Cfg)) for entry in entries)
     for option in options:
-        if isinstance(option, type) and issubclass(option, Cfg):
-            return value if isinstance(value, option) else _from_plain(_variant(option, value), value, f"{path}.")
+        if option in configurations:
+            is_typed = isinstance(value, tuple(configurations))
+            return value if is_typed else _from_plain(_variant(configurations, value), value, f"{path}.")
         if typing.get_origin(option) is dict and is_nested and len(options) > 1:
             item_type = typing.get_args(option)[1]
             return {key: _to_typed(item_type, item, f"{path}.{key}", owner) for key, item in value.items()}

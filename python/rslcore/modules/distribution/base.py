@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
 import torch
@@ -91,7 +92,8 @@ class Distribution(nn.Module):
         Only where :func:`can_inspect` allows it; elsewhere NaN reaches the outputs.
         """
         for name, value in parameters.items():
-            if not can_inspect(value) or bool(value.isfinite().all()):
+            # The sum settles it in one pass, unless large numbers overflow.
+            if not can_inspect(value) or math.isfinite(value.sum().item()) or bool(value.isfinite().all()):
                 continue
             wrong = (~value.isfinite()).nonzero()
             place = wrong[0].tolist()

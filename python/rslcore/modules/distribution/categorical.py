@@ -5,12 +5,10 @@
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from rslcore.modules.distribution.base import Distribution, at_least_float32, can_inspect, last_linear
 from rslcore.utils import require
@@ -26,6 +24,10 @@ class CategoricalDistribution(Distribution):
     components side by side [B, S], S = sum of ``num_categories``; a logit of -inf rules its category out.
     """
 
+    _size: torch.Tensor
+    _offset: torch.Tensor
+    _column: torch.Tensor
+
     def __init__(self, output_dim: int, num_categories: int | Sequence[int]) -> None:
         """Keep the sizes.
 
@@ -37,22 +39,26 @@ class CategoricalDistribution(Distribution):
             ValueError: There are not as many numbers as components, or one is less than 1.
         """
         super().__init__(output_dim)
-        sizes = [num_categories] * output_dim if isinstance(num_categories, numbers.Integral) else list(num_categories)
+        sizes = list(num_categories) if isinstance(num_categories, Iterable) else [num_categories] * output_dim
         if len(sizes) != output_dim:
             raise ValueError(
                 f"CategoricalDistribution: `num_categories` must have {output_dim} numbers, one per output, got {sizes}"
             )
-        for component, size in enumerate(sizes):
-            require("CategoricalDistribution", f"num_categories[{component}]", size, integer=True, least=1)
-        self.num_categories = [int(size) for size in sizes]
-        self.components = _Components(self.num_categories)
+        for component, number in enumerate(sizes):
+            require("CategoricalDistribution", f"num_categories[{component}]", number, integer=True, least=1)
+        self.num_categories = [int(number) for number in sizes]
+        self._components = _Components(self.num_categories)
+        size = torch.tensor(self.num_categories, dtype=torch.int64)
+        self.register_buffer("_size", size, persistent=False)
+        self.register_buffer("_offset", size.cumsum(0) - size, persistent=False)
+        self.register_buffer("_column", torch.arange(self._components.largest), persistent=False)
         self._batch: torch.Tensor | None = None
         """Normalized logits [B, S]: log-probabilities, none below the smallest number, so that 0 log 0 is 0."""
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Normalize the logits [B, S] of each component."""
         logits = at_least_float32(mlp_output)
-        normalized = self.components.join(self.components.split(logits, -math.inf).log_softmax(dim=-1))
+        normalized = self._components.join(self._components.split(logits, -math.inf).log_softmax(dim=-1))
         self._batch = normalized.clamp(min=torch.finfo(logits.dtype).min)
 
     def sample(self) -> torch.Tensor:
@@ -67,11 +73,11 @@ class CategoricalDistribution(Distribution):
         logits = self._given(self._batch).detach()
         self._require_finite(logits=logits)
         races = logits.exp() / torch.empty_like(logits).exponential_()
-        return self.components.split(races, -math.inf).argmax(dim=-1).float()
+        return self._components.split(races, -math.inf).argmax(dim=-1).float()
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
         """Return the index of the likeliest category of each component, float32 [B, A]; it has no gradient."""
-        return self.components(mlp_output)
+        return self._components(mlp_output)
 
     def as_deterministic_output_module(self) -> nn.Module:
         """Return a module that finds the likeliest categories from the output of the MLP."""
@@ -85,14 +91,14 @@ class CategoricalDistribution(Distribution):
     @property
     def mean(self) -> torch.Tensor:
         """Mean of the category index [B, A]: of use where neighbouring indices mean neighbouring actions."""
-        probs = self.components.split(self._given(self._batch).exp(), 0.0)
-        return (probs * self.components.column).sum(dim=-1)
+        probs = self._components.split(self._given(self._batch).exp(), 0.0)
+        return (probs * self._column).sum(dim=-1)
 
     @property
     def std(self) -> torch.Tensor:
         """Standard deviation of the category index [B, A]: zero where one category is certain."""
-        probs = self.components.split(self._given(self._batch).exp(), 0.0)
-        return (probs * (self.components.column - self.mean.unsqueeze(-1)) ** 2).sum(dim=-1).sqrt()
+        probs = self._components.split(self._given(self._batch).exp(), 0.0)
+        return (probs * (self._column - self.mean.unsqueeze(-1)) ** 2).sum(dim=-1).sqrt()
 
     @property
     def entropy(self) -> torch.Tensor:
@@ -112,16 +118,15 @@ class CategoricalDistribution(Distribution):
             ValueError: An output is no category (looked at on the CPU only; elsewhere the result is NaN).
         """
         logits = self._given(self._batch)
-        sizes = self.components.size
         index = outputs.long()
-        is_category = (index >= 0) & (index < sizes)
+        is_category = (index >= 0) & (index < self._size)
         if can_inspect(outputs) and not bool(is_category.all()):
             wrong = (~is_category).nonzero()[0].tolist()
             raise ValueError(
                 f"CategoricalDistribution: `outputs` must be category indices below {self.num_categories}, "
                 f"got {outputs[tuple(wrong)].item()} at {wrong}"
             )
-        of_outputs = logits.gather(-1, index.clamp(min=0).minimum(sizes - 1) + self.components.offset)
+        of_outputs = logits.gather(-1, index.clamp(min=0).minimum(self._size - 1) + self._offset)
         return torch.where(is_category, of_outputs, math.nan).sum(dim=-1)
 
     def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
@@ -152,31 +157,24 @@ class _Components(nn.Module):
         self.num_components = len(sizes)
         self.largest = largest
         self.is_regular = all(size == largest for size in sizes)
-        size = torch.tensor(sizes, dtype=torch.int64)
-        offset = size.cumsum(0) - size
-        column = torch.arange(largest)
-        is_category = column < size[:, None]
+        is_category = torch.arange(largest) < torch.tensor(sizes)[:, None]
+        origin = is_category.flatten().nonzero().flatten()
         # Places of [A, largest] that hold no category take the one element that split() appends.
-        place = torch.where(is_category, offset[:, None] + column, sum(sizes)).flatten()
-        for name, buffer in (
-            ("size", size),
-            ("offset", offset),
-            ("place", place),
-            ("origin", is_category.flatten().nonzero().flatten()),
-            ("column", column),
-        ):
-            self.register_buffer(name, buffer, persistent=False)
+        place = torch.full([is_category.numel()], sum(sizes)).index_copy(0, origin, torch.arange(sum(sizes)))
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("origin", origin, persistent=False)
 
     def split(self, flat: torch.Tensor, fill: float) -> torch.Tensor:
         """One row per component [..., A, largest size], filled up."""
         if not self.is_regular:
-            flat = functional.pad(flat, [0, 1], value=fill).index_select(-1, self.place)
+            flat = torch.cat([flat, torch.full_like(flat[..., :1], fill)], dim=-1)
+            flat = flat.index_select(-1, self.place)  # type: ignore[arg-type]
         return flat.unflatten(-1, [self.num_components, self.largest])
 
     def join(self, rows: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`split`: all categories side by side [..., S]."""
         flat = rows.flatten(-2)
-        return flat if self.is_regular else flat.index_select(-1, self.origin)
+        return flat if self.is_regular else flat.index_select(-1, self.origin)  # type: ignore[arg-type]
 
     def forward(self, logits: torch.Tensor) -> torch.Tensor:
         """Index of the largest logit of every component, float32 [..., A]."""
