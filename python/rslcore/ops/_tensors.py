@@ -55,7 +55,9 @@ def as_flags(x: torch.Tensor) -> torch.Tensor:
     """Flags of any dtype as uint8, non-zero meaning set; bool and uint8 are not copied."""
     if x.dtype == torch.uint8:
         return x
-    return (x if x.dtype == torch.bool else x != 0).view(torch.uint8)
+    flags = x if x.dtype == torch.bool else x != 0
+    # The compiler of torch 2.10 cannot reinterpret bool; in a compiled graph the copy is part of another kernel anyway.
+    return flags.to(torch.uint8) if torch.compiler.is_compiling() else flags.view(torch.uint8)
 
 
 def write_back(result: torch.Tensor, target: torch.Tensor) -> None:
