@@ -89,6 +89,12 @@ def integer(op: str, name: str, value: object) -> None:
         raise ValueError(f"{op}: `{name}` must fit a signed 64-bit integer, got {value}")
 
 
+def num_envs(op: str, value: object) -> None:
+    """Refuse a number of environments that is no integer >= 0."""
+    integer(op, "num_envs", value)
+    number(op, "num_envs", value, 0, float("inf"))
+
+
 def until(op: str, value: object) -> None:
     """Refuse a number of samples to stop at that is neither None nor an integer >= 0."""
     if value is not None:

@@ -16,7 +16,17 @@ import numpy as np
 from rslcore import _checks as checks
 from rslcore import _numpy  # type: ignore[attr-defined]
 
-__all__ = ["episode_stats", "gae", "gaussian_sample", "permutation", "shuffle_rows", "update_and_normalize"]
+__all__ = [
+    "episode_stats",
+    "gae",
+    "gaussian_sample",
+    "pad_trajectories",
+    "permutation",
+    "shuffle_rows",
+    "split_trajectories",
+    "unpad_trajectories",
+    "update_and_normalize",
+]
 
 Fields = TypeVar("Fields", bound=Sequence[np.ndarray] | Mapping[str, np.ndarray])
 
@@ -204,6 +214,67 @@ def shuffle_rows(fields: Fields, index: np.ndarray, *, out: Fields | None = None
     for flat, target in zip(flat_targets, targets, strict=True):
         _write_back(flat, target)
     return out if out is not None else checks.container_like(fields, targets)
+
+
+def split_trajectories(
+    dones: np.ndarray, *, out: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Starts, lengths and offsets of the trajectories of a rollout [T, N]; see `rslcore.ops.split_trajectories`."""
+    op = "split_trajectories"
+    num_steps, num_envs = checks.dones(op, np.ndarray, dones)
+    if out is None:
+        capacity = num_steps * num_envs
+        out = (np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(num_envs + 1, np.int64))
+    else:
+        _check_targets(op, checks.split_out(op, np.ndarray, num_steps, num_envs, out))
+    targets = [np.ascontiguousarray(target) for target in out]
+    _numpy.split_trajectories(np.ascontiguousarray(_as_flags(dones.reshape(num_steps, num_envs))), *targets)
+    for result, target in zip(targets, out, strict=True):
+        _write_back(result, target)
+    return out
+
+
+def pad_trajectories(
+    x: np.ndarray, starts: np.ndarray, lengths: np.ndarray, *, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Data of a rollout [T, N, ...] as padded trajectories [T, K, ...]; see `rslcore.ops.pad_trajectories`."""
+    op = "pad_trajectories"
+    checks.trajectories(op, np.ndarray, "x", x, starts, lengths)
+    target, flat = _target_like(op, "x", x, (x.shape[0], starts.shape[0], *x.shape[2:]), out)
+    arrays = (np.ascontiguousarray(array) for array in (x, starts, lengths))
+    _numpy.pad_trajectories(*arrays, flat)
+    _write_back(flat, target)
+    return target
+
+
+def unpad_trajectories(
+    padded: np.ndarray, starts: np.ndarray, lengths: np.ndarray, *, num_envs: int, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Padded trajectories [T, K, ...] back in their rollout [T, N, ...]; see `rslcore.ops.unpad_trajectories`."""
+    op = "unpad_trajectories"
+    checks.num_envs(op, num_envs)
+    checks.trajectories(op, np.ndarray, "padded", padded, starts, lengths)
+    target, flat = _target_like(op, "padded", padded, (padded.shape[0], num_envs, *padded.shape[2:]), out)
+    arrays = (np.ascontiguousarray(array) for array in (padded, starts, lengths))
+    _numpy.unpad_trajectories(*arrays, num_envs, flat)
+    _write_back(flat, target)
+    return target
+
+
+def _target_like(
+    op: str, name: str, x: np.ndarray, shape: tuple[int, ...], out: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where a result of the dtype of `x` goes, and the C-contiguous array to compute it in."""
+    if x.dtype.hasobject:
+        raise TypeError(f"{op}: `{name}` must hold plain numbers, got {x.dtype}")
+    if out is None:
+        out = np.empty(shape, x.dtype)
+    else:
+        checks.kind(op, "out", out, np.ndarray)
+        checks.dtype(op, "out", out, (checks.dtype_name(x),), like=name)
+        checks.shape(op, "out", out, shape)
+        _check_targets(op, {"out": out})
+    return out, np.ascontiguousarray(out)
 
 
 def _as_flags(x: np.ndarray) -> np.ndarray:

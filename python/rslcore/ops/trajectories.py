@@ -124,9 +124,7 @@ def unpad_trajectories(
             left out.
     """
     op = "unpad_trajectories"
-    checks.integer(op, "num_envs", num_envs)
-    if num_envs < 0:
-        raise ValueError(f"{op}: `num_envs` must be >= 0, got {num_envs}")
+    checks.num_envs(op, num_envs)
     tensors = checks.trajectories(op, torch.Tensor, "padded", padded, starts, lengths)
     shape = (padded.shape[0], num_envs, *padded.shape[2:])
     return _move(op, tensors, (num_envs,), shape, out)
