@@ -79,6 +79,8 @@ class DistillationRunnerCfg(RunnerCfg):
 
     class_name: str = "DistillationRunner"
     """Class name of the runner, or ``"module:Class"``."""
+    num_steps_per_env: int = 120
+    """Steps of every environment per rollout (T); a multiple of the gradient length."""
     obs_groups: dict[str, list[str]] = dataclasses.field(default_factory=_default_distillation_obs_groups)
     """Observation set ("student", "teacher") to the observation groups of the environment it is made of."""
     student: MLPModelCfg = dataclasses.field(default_factory=_default_student)

@@ -16,7 +16,8 @@ import torch
 
 from rslcore import checkpoint
 from rslcore.algorithms import PPO
-from rslcore.config import Cfg, OnPolicyRunnerCfg
+from rslcore.config import Cfg, RunnerCfg
+from rslcore.export import export_to_jit, export_to_onnx
 from rslcore.logging import Logger
 from rslcore.runners.distributed import join_processes
 from rslcore.runners.interrupt import DeferredInterrupt
@@ -24,7 +25,7 @@ from rslcore.runners.resume_state import ResumeState
 from rslcore.runners.step_checks import StepChecks
 from rslcore.utils import require, resolve_callable
 
-_REQUIRED_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "actor", "critic", "algorithm")
+_RUN_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "algorithm")
 
 
 class OnPolicyRunner:
@@ -50,10 +51,13 @@ class OnPolicyRunner:
     current_learning_iteration: int
     """Number of the last finished iteration; 0 before the first."""
 
+    required_keys: tuple[str, ...] = _RUN_KEYS + ("actor", "critic")
+    """What the configuration must have."""
+
     def __init__(
         self,
         env: Any,  # noqa: ANN401
-        train_cfg: dict[str, Any] | OnPolicyRunnerCfg,
+        train_cfg: dict[str, Any] | RunnerCfg,
         log_dir: str | Path | None = None,
         device: torch.device | str = "cpu",
         *,
@@ -74,7 +78,7 @@ class OnPolicyRunner:
             ValueError: The configuration does not fit the environment, or is wrong in itself.
         """
         self.env = env
-        self.cfg = _checked(train_cfg)
+        self.cfg = _checked(train_cfg, self.required_keys)
         self.device = device
         ranks = join_processes(device)
         self.gpu_world_size = ranks.world_size
@@ -142,7 +146,11 @@ class OnPolicyRunner:
         content["iter"] = self.current_learning_iteration
         content["infos"] = infos
         content["rslcore_state"] = ResumeState.capture(
-            self.env, self.logger, self.device, finished=self._last_finished == self.current_learning_iteration
+            self.alg,
+            self.env,
+            self.logger,
+            self.device,
+            finished=self._last_finished == self.current_learning_iteration,
         )
         unsafe = checkpoint.first_not_plain(infos, "infos")
         if unsafe is not None:
@@ -185,10 +193,7 @@ class OnPolicyRunner:
             ValueError: The file is damaged, or does not fit the models; nothing has been changed.
         """
         content = checkpoint.read(path, map_location or "cpu", weights_only=weights_only)
-        if type(self.alg).load is PPO.load:  # an algorithm with its own `load` knows itself what it accepts
-            checkpoint.check_compatible(
-                self.alg.save(), content, optimizer=self.alg.optimizer, load_cfg=load_cfg, strict=strict
-            )
+        self._check_loadable(content, load_cfg, strict)
         if load_cfg is None or load_cfg.get("iteration"):
             if not isinstance(content.get("iter"), int):
                 raise checkpoint.CheckpointError(
@@ -213,9 +218,26 @@ class OnPolicyRunner:
         self.alg.eval_mode()
         return self.alg.get_policy().to(device)
 
+    def export_policy_to_jit(self, path: str | os.PathLike[str], filename: str = "policy.pt") -> None:
+        """Write the policy as TorchScript to the file ``filename`` in the folder ``path``, which is created."""
+        export_to_jit(self.alg.get_policy(), Path(path) / filename)
+
+    def export_policy_to_onnx(
+        self, path: str | os.PathLike[str], filename: str = "policy.onnx", verbose: bool = False
+    ) -> None:
+        """Write the policy as ONNX to the file ``filename`` in the folder ``path``; see `rslcore.export`."""
+        export_to_onnx(self.alg.get_policy(), Path(path) / filename, verbose=verbose)
+
     def add_git_repo_to_log(self, repo_file_path: str) -> None:
         """Have commit and uncommitted changes of the repository around a file stored in the run folder."""
         self.logger.git_status_repos.append(repo_file_path)
+
+    def _check_loadable(self, content: dict[str, Any], load_cfg: dict[str, bool] | None, strict: bool) -> None:
+        """Refuse a checkpoint that does not fit the algorithm, before anything is changed."""
+        if type(self.alg).load is PPO.load:  # an algorithm with its own `load` knows itself what it accepts
+            checkpoint.check_compatible(
+                self.alg.save(), content, optimizer=self.alg.optimizer, load_cfg=load_cfg, strict=strict
+            )
 
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
         with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
@@ -224,6 +246,8 @@ class OnPolicyRunner:
             )
             if init_at_random_ep_len and not env_restored:
                 self._randomize_episode_lengths()
+            if self._resume is not None:
+                self._resume.restore_hidden_states(self.alg, self.device, continues=env_restored)
             obs = self.env.get_observations().to(self.device)
         self.alg.train_mode()
         if self.is_distributed:
@@ -292,7 +316,7 @@ class OnPolicyRunner:
             learn_time=learned - collected,
             loss_dict=losses,
             learning_rate=self.alg.learning_rate,
-            action_std=self.alg.get_policy().output_std,
+            action_std=_action_std(self.alg.get_policy()),
             rnd_weight=self.alg.rnd.weight if use_rnd else None,
         )
         return obs
@@ -379,10 +403,15 @@ def _diverged(what: str, iteration: int) -> str:
     )
 
 
-def _checked(train_cfg: dict[str, Any] | OnPolicyRunnerCfg) -> dict[str, Any]:
+def _action_std(policy: Any) -> torch.Tensor:  # noqa: ANN401
+    """Standard deviations of the actions; zero for a policy that acts without noise."""
+    return torch.zeros(1) if getattr(policy, "distribution", True) is None else policy.output_std
+
+
+def _checked(train_cfg: dict[str, Any] | RunnerCfg, required_keys: tuple[str, ...]) -> dict[str, Any]:
     """Return the dictionary of a configuration, with all that the runner itself reads."""
     cfg = train_cfg.to_dict() if isinstance(train_cfg, Cfg) else train_cfg
-    missing = [key for key in _REQUIRED_KEYS if key not in cfg]
+    missing = [key for key in required_keys if key not in cfg]
     if missing:
         raise ValueError(f"OnPolicyRunner: `train_cfg` must have the keys {missing}, got {sorted(cfg)}")
     for key in ("num_steps_per_env", "save_interval"):

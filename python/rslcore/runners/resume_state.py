@@ -12,12 +12,15 @@ import torch
 from rslcore import checkpoint
 from rslcore.logging import Logger
 
+_MODELS = ("actor", "critic", "student", "teacher")
+"""Models of an algorithm, by the names that checkpoints have for them."""
+
 
 class ResumeState:
     """State of environment, random generators and statistics, kept from ``load`` until ``learn`` starts.
 
     Content, all tensors and plain values: ``finished`` (whether iteration "iter" is done), ``logger``, ``random``,
-    ``env`` (None where the environment cannot save its state) and ``num_envs``.
+    ``env`` (None where the environment cannot save its state), ``num_envs``, and ``hidden_states`` of the models.
     """
 
     def __init__(self, state: dict[str, Any]) -> None:
@@ -43,7 +46,14 @@ class ResumeState:
         checkpoint.check_structure("rslcore_state", expected, state)
 
     @staticmethod
-    def capture(env: Any, logger: Logger, device: torch.device | str, *, finished: bool) -> dict[str, Any]:  # noqa: ANN401
+    def capture(
+        alg: Any,  # noqa: ANN401
+        env: Any,  # noqa: ANN401
+        logger: Logger,
+        device: torch.device | str,
+        *,
+        finished: bool,
+    ) -> dict[str, Any]:
         """Return the content of "rslcore_state" now.
 
         An environment state that is not made of tensors and plain values is left out, with a warning.
@@ -65,6 +75,10 @@ class ResumeState:
             "random": checkpoint.random_state(device),
             "env": env_state,
             "num_envs": env.num_envs,
+            # Of use only where the episodes go on.
+            "hidden_states": {
+                name: model.get_hidden_state() for name, model in _recurrent_models(alg) if env_state is not None
+            },
         }
 
     def restore_env(self, env: Any, logger: Logger, global_rank: int) -> bool:  # noqa: ANN401
@@ -90,6 +104,12 @@ class ResumeState:
         logger.console.message(f"The environment starts new episodes: {reason}")
         return False
 
+    def restore_hidden_states(self, alg: Any, device: torch.device | str, *, continues: bool) -> None:  # noqa: ANN401
+        """Let recurrent models remember the running episodes; or nothing, where new ones have begun."""
+        saved = self._state.get("hidden_states", {}) if continues else {}
+        for name, model in _recurrent_models(alg):
+            model.reset(hidden_state=_to(saved.get(name), device))
+
     def restore_random(self, device: torch.device | str, global_rank: int) -> None:
         """Continue the random generators; only rank 0 has saved them, the others keep the seeds they were given."""
         if global_rank == 0:
@@ -98,3 +118,15 @@ class ResumeState:
 
 def _saves_state(env: Any) -> bool:  # noqa: ANN401
     return callable(getattr(env, "state_dict", None)) and callable(getattr(env, "load_state_dict", None))
+
+
+def _recurrent_models(alg: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    """The models of an algorithm that carry a hidden state, with their names."""
+    models = [(name, getattr(alg, f"_raw_{name}", None)) for name in _MODELS]
+    return [(name, model) for name, model in models if getattr(model, "is_recurrent", False)]
+
+
+def _to(hidden_state: Any, device: torch.device | str) -> Any:  # noqa: ANN401
+    if isinstance(hidden_state, torch.Tensor):
+        return hidden_state.to(device)
+    return hidden_state if hidden_state is None else tuple(_to(state, device) for state in hidden_state)
