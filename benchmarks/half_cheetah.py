@@ -144,7 +144,7 @@ def load_runs() -> dict[str, list[dict[str, Any]]]:
 
 
 def plot() -> None:
-    """Draw every seed, the mean and the spread of each library, and print the final returns."""
+    """Draw every seed, the median and the quartiles of each library, and print the final returns."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -154,15 +154,15 @@ def plot() -> None:
     for (library, runs), color in zip(load_runs().items(), ("tab:orange", "tab:blue"), strict=False):
         grid = np.array(runs[0]["curve"]["env_steps"], dtype=float)
         values = np.array([np.interp(grid, run["curve"]["env_steps"], run["curve"]["mean_return"]) for run in runs])
-        mean, spread = values.mean(0), values.std(0)
+        low, median, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
         for row in values:
             axes.plot(grid / 1e6, row, color=color, alpha=0.25, linewidth=0.8)
-        label = f"{library} {runs[0]['version']} ({len(runs)} seeds)"
-        axes.plot(grid / 1e6, mean, color=color, linewidth=2, label=label)
-        axes.fill_between(grid / 1e6, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0)
+        label = f"{library} {runs[0]['version']}: median and quartiles of {len(runs)} seeds"
+        axes.plot(grid / 1e6, median, color=color, linewidth=2, label=label)
+        axes.fill_between(grid / 1e6, low, high, color=color, alpha=0.2, linewidth=0)
         for key in ("final_return_training", "final_return_deterministic"):
             finals = np.array([run[key] for run in runs])
-            print(f"{library:8s} {key:28s} {finals.mean():8.1f} +- {finals.std():6.1f}   {finals.round(0).tolist()}")
+            print(f"{library:8s} {key:28s} median {np.median(finals):6.0f}   {finals.round(0).tolist()}")
     axes.set(xlabel="env steps [million]", ylabel="return of whole episodes, training", title="half-cheetah")
     axes.grid(alpha=0.3)
     axes.legend()
