@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -106,3 +109,12 @@ def test_box_actions():
     assert unbounded(actions).dtype == torch.float32 and torch.equal(unbounded(actions), actions)
     with pytest.raises(ValueError, match="Owner: `action_mode` 'rescale' needs actions with finite bounds"):
         read_action_space(spaces.Box(-np.inf, np.inf, (2,), np.float32), "Owner", "rescale")
+
+
+@pytest.mark.parametrize("module", ["rslcore.env", "rslcore.tasks"])
+def test_importing_environments_imports_no_library_of_them(module):
+    """The libraries behind the adapters load when an adapter is used."""
+    libraries = ("gymnasium", "envpool", "jax", "mujoco", "mjbatch")
+    script = f"import sys, {module}; print([name for name in {libraries} if name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"

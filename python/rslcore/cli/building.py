@@ -44,13 +44,14 @@ def find_task(name: str, command: str) -> TaskSpec:
     """Return a task by name.
 
     Raises:
-        CliError: There is no such task.
+        CliError: There is no such task, or its library is missing.
     """
     from rslcore import tasks
 
-    if name not in tasks.names():
+    if ":" not in name and name not in tasks.names():
         raise CliError(f"{command}: unknown task '{name}'; {nearest(name, tasks.names())}")
-    return tasks.get(name)
+    with user_errors(command):
+        return tasks.get(name)
 
 
 def choose_device(name: str, command: str) -> str:

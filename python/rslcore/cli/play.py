@@ -20,7 +20,7 @@ from rich.console import Console
 
 from rslcore.cli import run_folder, video
 from rslcore.cli.arguments import parse
-from rslcore.cli.building import choose_device, find_task, make_cfg, make_env, make_runner, user_errors
+from rslcore.cli.building import choose_device, error_text, find_task, make_cfg, make_env, make_runner, user_errors
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
 
@@ -149,13 +149,17 @@ def _film(
     """Write the video; returns its file, and what to tell where it is not as asked for."""
     if options.video == "off":
         return None, None
-    if backend is None:
+    if not hasattr(env, "render"):
+        return None, "No video: these environments cannot be drawn"
+    if backend is None and "mujoco" in sys.modules:
         return None, f"No video: no offscreen OpenGL here; install it with: {video.GL_FIX}"
     wanted = default if options.video == "auto" else Path(options.video)
     try:
         file = video.record(env, policy, wanted, options.video_seconds)
     except OSError as error:
         raise CliError(f"play: cannot write the video '{wanted}' ({error})") from error
+    except (ImportError, RuntimeError) as error:
+        return None, f"No video: {error_text(error)}"
     if file.suffix != wanted.suffix:
         return file, f"The video is a GIF; for MP4: {video.FFMPEG_FIX}"
     return file, None

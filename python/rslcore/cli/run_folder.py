@@ -13,7 +13,6 @@ import dataclasses
 import datetime
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import re
 import shutil
@@ -23,9 +22,10 @@ from typing import Any
 
 import yaml
 
+from rslcore._files import replacing
 from rslcore.cli.errors import CliError
 
-PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium")
+PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium", "envpool")
 """Packages whose versions are kept with a run."""
 OVERWRITTEN = ("params", "git")
 """Subfolders whose files a resumed run replaces; all others are appended to or get new names."""
@@ -99,7 +99,8 @@ def unchanged_on_error(folder: Path, *, new: bool) -> Iterator[None]:
             path.unlink()
         for path, content in before.items():
             if content is not None and _content(path) != content:
-                _write_atomically(path, content)
+                with replacing(path) as file:
+                    file.write(content)
         raise
 
 
@@ -136,8 +137,8 @@ def write(
         text = yaml.safe_dump(plain(content), sort_keys=False, allow_unicode=True)
         file = params / f"{name}.yaml"
         try:
-            params.mkdir(parents=True, exist_ok=True)
-            _write_atomically(file, text.encode())
+            with replacing(file) as target:
+                target.write(text.encode())
         except OSError as error:
             raise CliError(f"train: cannot write '{file}' ({error.strerror or error})") from error
 
@@ -165,20 +166,6 @@ def _files(folder: Path) -> list[Path]:
 def _content(path: Path) -> bytes | None:
     """Return the content of a file that a resumed run replaces, None for others, which may be large."""
     return path.read_bytes() if path.parent.name in OVERWRITTEN else None
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a crash at any moment leaves the old or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _versions() -> dict[str, str]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from rslcore.cli.arguments import parse
 
-EXTRAS = {"mujoco": ("mujoco", "mjbatch"), "gymnasium": ("gymnasium",)}
+EXTRAS = {"mujoco": ("mujoco", "mjbatch"), "gymnasium": ("gymnasium",), "envpool": ("envpool", "gymnasium")}
 """Extras of the package that tasks need, and the packages behind them."""
 
 
@@ -63,6 +63,11 @@ def run(arguments: Sequence[str]) -> int:
         console.print(f"    {spec.num_envs} environments; needs {packages}: {'missing' if install else 'installed'}")
         if install:
             console.print(f"    {install}", soft_wrap=True)
+    for prefix, library in tasks.LIBRARIES.items():
+        install = install_command(missing_extras([library.extra]))
+        console.print(Text(f"{prefix}:ID", "bold"))
+        console.print(Padding(f"{library.description}, e.g. {library.example}", (0, 4)))
+        console.print(f"    {library.num_envs} environments; {install or 'installed'}", soft_wrap=True)
     console.print("\nTrain one with: rslcore train TASK")
     return 0
 

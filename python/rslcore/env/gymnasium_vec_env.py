@@ -171,11 +171,14 @@ class GymnasiumVecEnv(AdapterVecEnv):
         """Draw one environment, in the size that it draws itself: uint8 [height, width, 3].
 
         Raises:
-            RuntimeError: The environments were made without ``render_mode="rgb_array"``.
+            RuntimeError: The environments were made without ``render_mode="rgb_array"``, or what draws is missing.
         """
         if self.envs.render_mode != "rgb_array":
             raise RuntimeError("GymnasiumVecEnv.render: the environments must be made with render_mode='rgb_array'")
-        frames = self.envs.render()
+        try:
+            frames = self.envs.render()
+        except import_gymnasium().error.Error as error:
+            raise RuntimeError(f"GymnasiumVecEnv.render: {error}") from error
         assert frames is not None
         return np.asarray(frames[env_id])
 

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Tasks that ship with rslcore, by name. Importing this package does not import MuJoCo."""
+"""Tasks by name: those that ship with rslcore, and those of other libraries. Importing it imports no simulator."""
 
+from rslcore.tasks.external import LIBRARIES
 from rslcore.tasks.registry import Policy, TaskSpec, get, names
 
-__all__ = ["Policy", "TaskSpec", "get", "names"]
+__all__ = ["LIBRARIES", "Policy", "TaskSpec", "get", "names"]

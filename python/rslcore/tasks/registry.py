@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from tensordict import TensorDict
 
 from rslcore.config import OnPolicyRunnerCfg, nearest
 from rslcore.env.vec_env import VecEnv
-from rslcore.tasks import half_cheetah, quadruped_flat
+from rslcore.tasks import external, half_cheetah, quadruped_flat
 from rslcore.tasks.quadruped_flat import training as quadruped_training
 
 Policy = Callable[[TensorDict], torch.Tensor]
@@ -66,16 +67,34 @@ _TASKS = {
 
 
 def names() -> list[str]:
-    """Return the names of all tasks."""
+    """Return the names of the tasks that ship with rslcore."""
     return list(_TASKS)
 
 
 def get(name: str) -> TaskSpec:
-    """Return the task called `name`.
+    """Return the task called `name`: one of `names`, or ``gymnasium:ID`` or ``envpool:ID`` for those of a library.
 
     Raises:
-        ValueError: If there is no such task; the message has the nearest name.
+        ImportError: The library is not installed.
+        ValueError: There is no such task, or its spaces are not supported; the message has the nearest name.
     """
+    found = external.split(name)
+    if found is not None:
+        return _external_task(name, *found)
     if name not in _TASKS:
         raise ValueError(f"tasks.get: unknown task '{name}'; {nearest(name, _TASKS)}")
     return _TASKS[name]
+
+
+def _external_task(name: str, library: external.Library, id: str) -> TaskSpec:
+    # Made here and not when it is asked for: what is wrong with the environment shows when the task is named.
+    cfg = external.training_cfg(library, id, experiment_name=name.replace(":", "-").replace("/", "-")).to_dict()
+    return TaskSpec(
+        name=name,
+        description=f"{id}: {library.description}",
+        make_env=functools.partial(library.make_env, id),
+        cfg=lambda: OnPolicyRunnerCfg.from_dict(cfg),
+        num_envs=library.num_envs,
+        extras=(library.extra,),
+        evaluate=external.evaluate,
+    )
