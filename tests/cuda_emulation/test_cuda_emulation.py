@@ -53,8 +53,11 @@ class Edit(NamedTuple):
     new: str
 
 
-SMALL_GRID = Edit("csrc/gae/cuda.cu", "kMaxScanBlocks = 2048", "kMaxScanBlocks = 3")
-"""Grid-stride loops go round with few environments, so that a case takes milliseconds."""
+SMALL_GRIDS = (
+    Edit("csrc/gae/cuda.cu", "kMaxScanBlocks = 2048", "kMaxScanBlocks = 3"),
+    Edit("csrc/episode_stats/cuda.cu", "kMaxBlocks = 1024", "kMaxBlocks = 3"),
+)
+"""Loops over several rounds go round with few environments, so that a case takes milliseconds."""
 
 
 def _tree(name: str, edits: tuple[Edit, ...]) -> dict[str, str]:
@@ -62,7 +65,7 @@ def _tree(name: str, edits: tuple[Edit, ...]) -> dict[str, str]:
     paths = [*HERE.glob("*.h"), HERE / f"{name}.cpp", *(ROOT / "csrc" / "common").glob("*.h")]
     if name in OPERATORS:
         paths += [path for path in (ROOT / "csrc" / name).iterdir() if path.name not in ("torch.cpp", "numpy.cpp")]
-        edits = (SMALL_GRID, *edits)
+        edits = (*SMALL_GRIDS, *edits)
     tree = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sorted(paths) if path.is_file()}
     for path, old, new in edits:
         if path in tree:

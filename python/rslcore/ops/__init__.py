@@ -3,7 +3,9 @@
 
 """Operators of on-policy reinforcement learning on torch tensors, CPU or CUDA. Needs nothing but torch."""
 
+from rslcore.ops.episode_stats import episode_stats
 from rslcore.ops.gae import gae
+from rslcore.ops.gaussian import gaussian_sample
 from rslcore.ops.normalization import discounted_return, normalize, update_and_normalize, update_moments
 from rslcore.ops.shuffle import permutation, shuffle_rows
 from rslcore.ops.trajectories import (
@@ -17,8 +19,10 @@ from rslcore.ops.trajectories import (
 __all__ = [
     "Trajectories",
     "discounted_return",
+    "episode_stats",
     "gae",
     "gather_hidden_states",
+    "gaussian_sample",
     "normalize",
     "pad_trajectories",
     "permutation",

@@ -127,7 +127,9 @@ def _refusal(name: str, error: RuntimeError) -> Exception:
 
 
 _WRITING = (
+    "episode_stats",
     "gae",
+    "gaussian_sample",
     "update_moments",
     "normalize_out",
     "update_and_normalize",

@@ -9,6 +9,9 @@ Like the compiled operators they write into tensors that the caller owns and ret
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 
 ADVANTAGE_EPS = 1e-8
@@ -23,10 +26,19 @@ FEISTEL_MIN_BITS = 6
 PERMUTATION_STREAM = 1
 """Philox stream of `permutation`; each use of random numbers has its own."""
 
+GAUSSIAN_STREAM = 2
+"""Philox stream of `gaussian_sample`."""
+
+GAUSSIAN_LANES = 16
+"""Philox blocks of `gaussian_sample` that lie side by side: word k of block i is element 16 k + i of their 64."""
+
 _PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
 _PHILOX_ROUNDS = 10
 _MASK32 = 0xFFFFFFFF
+
+LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+"""Logarithm of the normalization of a standard normal density."""
 _MIX_MULTIPLIERS = (0x9E3779B1, 0x85EBCA77)
 
 
@@ -118,13 +130,17 @@ def discounted_return(rewards: torch.Tensor, running: torch.Tensor, gamma: float
     running.mul_(gamma).add_(rewards)
 
 
-def philox(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Philox 4x32-10 (Salmon et al. 2011): four random 32-bit integers from a counter and a key."""
+def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    """Philox 4x32-10 (Salmon et al. 2011): four random 32-bit integers from a counter and a key.
+
+    The counter is made of integers or of int64 tensors, whose products wrap around: the bits are right all the same.
+    """
     x0, x1, x2, x3 = counter
     k0, k1 = key
     for _ in range(_PHILOX_ROUNDS):
         p0, p1 = x0 * _PHILOX_MULTIPLIERS[0], x2 * _PHILOX_MULTIPLIERS[1]
-        x0, x1, x2, x3 = (p1 >> 32) ^ x1 ^ k0, p1 & _MASK32, (p0 >> 32) ^ x3 ^ k1, p0 & _MASK32
+        high0, high1 = (p0 >> 32) & _MASK32, (p1 >> 32) & _MASK32
+        x0, x1, x2, x3 = high1 ^ x1 ^ k0, p1 & _MASK32, high0 ^ x3 ^ k1, p0 & _MASK32
         k0, k1 = (k0 + _PHILOX_WEYL[0]) & _MASK32, (k1 + _PHILOX_WEYL[1]) & _MASK32
     return x0, x1, x2, x3
 
@@ -162,7 +178,82 @@ def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
 
 def _random_words(block: int, seed: int, offset: int) -> tuple[int, int, int, int]:
     counter = (block, PERMUTATION_STREAM, offset & _MASK32, (offset >> 32) & _MASK32)
-    return philox(counter, (seed & _MASK32, (seed >> 32) & _MASK32))
+    return philox(counter, _key(seed))
+
+
+def gaussian_sample(
+    mean: torch.Tensor,
+    std: torch.Tensor,
+    noise: torch.Tensor | None,
+    seed: int,
+    offset: int,
+    counter: torch.Tensor | None,
+    actions: torch.Tensor,
+    log_prob: torch.Tensor,
+) -> None:
+    """Write mean + std * noise into `actions` [B, A] and its log-probability density into `log_prob` (B elements).
+
+    log p = -sum over A of ((x - mean) / std)^2 / 2 + log(std) + log(sqrt(2 pi)), of the action x as it was rounded.
+    """
+    number = offset if counter is None else offset + counter
+    z = standard_normal(mean.numel(), seed, number, mean.device).view_as(mean) if noise is None else noise
+    actions.copy_(mean + std * z.to(mean.dtype))
+    log_std = torch.where((std > 0) & (std < torch.inf), std, torch.nan).log()
+    surprise = 0.5 * ((actions - mean) / std) ** 2 + log_std
+    log_prob.copy_(-(surprise.sum(dim=-1) + mean.shape[1] * LOG_SQRT_2PI).view_as(log_prob))
+
+
+def standard_normal(n: int, seed: int, offset: int | torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The random numbers of `gaussian_sample`, float64 [n]: Philox words through Box and Muller (1958).
+
+    Words 0 and 1 of a Philox block make two numbers, words 2 and 3 another two: radius sqrt(-2 log u) with
+    u = (2 (w / 2) + 1) / 2^32 from the first, angle 2 pi w / 2^32 from the second.
+    """
+    groups = -(-n // (4 * GAUSSIAN_LANES))
+    block = torch.arange(groups * GAUSSIAN_LANES, device=device)
+    words = philox((block, GAUSSIAN_STREAM, offset & _MASK32, (offset >> 32) & _MASK32), _key(seed))
+    numbers = []
+    for radius_word, angle_word in (words[:2], words[2:]):
+        radius = (-2 * (((radius_word >> 1).double() + 0.5) * 2.0**-31).log()).sqrt()
+        angle = angle_word.double() * (2 * math.pi * 2.0**-32)
+        numbers += [radius * angle.cos(), radius * angle.sin()]
+    return torch.stack(numbers).view(4, groups, GAUSSIAN_LANES).transpose(0, 1).reshape(-1)[:n]
+
+
+def _key(seed: int) -> tuple[int, int]:
+    return seed & _MASK32, (seed >> 32) & _MASK32
+
+
+def episode_stats(
+    rewards: torch.Tensor,
+    intrinsic_rewards: torch.Tensor | None,
+    dones: torch.Tensor,
+    running: torch.Tensor,
+    finished: torch.Tensor,
+    count: torch.Tensor,
+) -> None:
+    """Add a step to the sums of the `running` episodes [R, N]; those that end go to the ring `finished` [W, R].
+
+    Row 0 counts steps, row 1 sums rewards, intrinsic ones included; with intrinsic rewards, row 2 sums the others and
+    row 3 the intrinsic ones. Episode number i, counted from 0 over all steps and within a step by environment, is kept
+    in row i mod W until episode i + W ends.
+    """
+    window = finished.shape[0]
+    rewards = rewards.reshape(-1)
+    parts = [rewards]
+    if intrinsic_rewards is not None:
+        intrinsic = intrinsic_rewards.reshape(-1)
+        parts = [rewards + intrinsic, rewards, intrinsic]
+    running += torch.stack([torch.ones_like(rewards), *parts])
+    done = dones.reshape(-1) != 0
+    ended = done.cumsum(dim=0)
+    number, total = count + ended - 1, done.sum()
+    kept = done & (ended > total - window)
+    # Environments whose episode is not kept write into a row too many.
+    row = torch.where(kept, number % window, window)
+    finished.copy_(torch.cat([finished, finished[:1]]).index_copy(0, row, running.t())[:window])
+    running.masked_fill_(done, 0)
+    count += total
 
 
 def _mix(x: torch.Tensor, key: int) -> torch.Tensor:
