@@ -19,6 +19,7 @@ ROOT = Path(rslcore.__file__).parent
 BELOW = {
     "_build": {"ops"},
     "_checks": set(),
+    "_files": set(),
     "config": set(),
     "numpy": {"_checks"},
     "ops": {"_checks"},
@@ -30,7 +31,7 @@ BELOW = {
     "engine": set(),
     "algorithms": {"engine", "extensions", "storage", "models", "modules", "ops", "utils", "config"},
     "env": {"ops", "utils"},
-    "checkpoint": set(),
+    "checkpoint": {"_files"},
     "logging": {"config", "utils"},
     "tasks": {"env", "config", "utils"},
     "runners": {"algorithms", "checkpoint", "logging", "env", "config", "utils", "models"},

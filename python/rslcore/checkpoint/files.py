@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reading and writing of checkpoint files.
 
-A file of the final name is complete at every moment: content goes to a temporary file in the same folder, is forced to
-the disk, and takes the final name in one rename. A process killed while writing leaves the previous checkpoint and a
-temporary file, which :func:`latest` does not see and :func:`clean_leftovers` removes.
+A file of the final name is complete at every moment. A process killed while writing leaves the previous checkpoint and
+a temporary file, which :func:`latest` does not see and :func:`clean_leftovers` removes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import re
@@ -20,8 +18,9 @@ from typing import Any, BinaryIO
 
 import torch
 
+from rslcore._files import TEMPORARY_SUFFIX, replacing
+
 _MODEL_NAME = re.compile(r"model_(\d+)\.pt")
-_TEMPORARY_SUFFIX = ".rslcore-tmp"
 
 
 class CheckpointError(ValueError):
@@ -39,18 +38,8 @@ def write(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
         OSError: The disk is full, or the folder is not writable. The file that was there before is untouched.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{path.name}.{os.getpid()}{_TEMPORARY_SUFFIX}"
-    try:
-        with open(temporary, "wb") as file:
-            _save(content, file, path)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as file:
+        _save(content, file, path)
 
 
 def _save(content: dict[str, Any], file: BinaryIO, path: Path) -> None:
@@ -131,8 +120,8 @@ def clean_leftovers(run_dir: str | os.PathLike[str]) -> list[Path]:
         The files removed.
     """
     removed = []
-    for file in Path(run_dir).glob(f".*{_TEMPORARY_SUFFIX}"):
-        writer = file.name.removesuffix(_TEMPORARY_SUFFIX).rpartition(".")[2]
+    for file in Path(run_dir).glob(f".*{TEMPORARY_SUFFIX}"):
+        writer = file.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
         if writer.isdecimal() and int(writer) != os.getpid() and _is_alive(int(writer)):
             continue
         file.unlink(missing_ok=True)
@@ -181,16 +170,6 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         pass  # of another user
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force a rename to the disk; a no-op on systems that cannot open folders (Windows)."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _first_line(error: BaseException) -> str:
