@@ -32,9 +32,10 @@ BELOW = {
     "algorithms": {"engine", "extensions", "storage", "models", "modules", "ops", "utils", "config"},
     "env": {"ops", "utils"},
     "checkpoint": {"_files"},
-    "logging": {"config", "utils"},
+    "export": {"_files"},
+    "logging": {"_files", "config", "utils"},
     "tasks": {"env", "config", "utils"},
-    "runners": {"algorithms", "checkpoint", "logging", "env", "config", "utils", "models"},
+    "runners": {"algorithms", "checkpoint", "export", "logging", "env", "config", "utils", "models"},
 }
 """What each part may import of the others; `cli` and `__main__` are above all, everybody may import the root."""
 

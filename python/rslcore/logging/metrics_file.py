@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rslcore._files import replacing
+
 FILE_NAME = "metrics.jsonl"
 
 
@@ -43,9 +45,8 @@ class MetricsFile:
         if not self.path.exists():
             return
         kept = [record for record in read_metrics(self.path) if record["iteration"] < iteration]
-        temporary = self.path.with_name(f".{FILE_NAME}.tmp")
-        temporary.write_text("".join(to_json(record) + "\n" for record in kept), encoding="utf-8")
-        os.replace(temporary, self.path)
+        with replacing(self.path) as file:
+            file.write("".join(to_json(record) + "\n" for record in kept).encode())
 
 
 def to_json(record: dict[str, Any]) -> str:
