@@ -22,21 +22,47 @@ NUM_ACTIONS = 3
 GROUPS = {"policy": 5, "critic": 4}
 """Width of each observation group; the critic sees both."""
 
+IMAGE = (2, 6, 6)
+"""Channels, height and width of the group "image", which convolutional models see besides."""
+
+STEP_DT = 0.02
+"""Seconds per env step."""
+
+RTOL = 1e-5
+"""Largest difference of parameters, as a part of the largest magnitude within their tensor."""
+
+_MLP = {"class_name": "MLPModel", "hidden_dims": [16, -1], "activation": "elu"}
+_RNN = {**_MLP, "class_name": "RNNModel", "hidden_dims": [16], "rnn_hidden_dim": 8}
+MODELS = {
+    "mlp": _MLP,
+    "lstm": {**_RNN, "rnn_type": "lstm"},
+    "gru": {**_RNN, "rnn_type": "gru", "rnn_num_layers": 2},
+    "cnn": {**_MLP, "class_name": "CNNModel", "cnn_cfg": {"output_channels": [3, 4], "kernel_size": 3}},
+}
+"""Settings of each kind of model."""
+
 
 def make_cfg(
-    num_steps: int, algorithm: dict[str, Any], distribution: dict[str, Any], obs_normalization: bool
+    num_steps: int,
+    algorithm: dict[str, Any],
+    distribution: dict[str, Any],
+    obs_normalization: bool,
+    actor: str,
+    critic: str,
 ) -> dict[str, Any]:
     """A runner configuration that both libraries take."""
-    model = {"class_name": "MLPModel", "hidden_dims": [16, -1], "activation": "elu"}
+    groups = {"actor": ["policy"], "critic": ["policy", "critic"]}
+    for role, kind in (("actor", actor), ("critic", critic)):
+        groups[role] += ["image"] if kind == "cnn" else []
     return {
         "num_steps_per_env": num_steps,
-        "obs_groups": {"actor": ["policy"], "critic": ["policy", "critic"]},
+        "obs_groups": {**groups, "rnd_state": ["critic", "policy"]},
         "actor": {
-            **model,
+            **MODELS[actor],
             "obs_normalization": obs_normalization,
             "distribution_cfg": {"class_name": "GaussianDistribution", **distribution},
         },
-        "critic": {**model, "obs_normalization": obs_normalization},
+        "critic": {**MODELS[critic], "obs_normalization": obs_normalization},
         "algorithm": {"class_name": "PPO", "num_learning_epochs": 3, **algorithm},
         "multi_gpu": None,
     }
@@ -60,6 +86,8 @@ class Twins:
         """Random observations."""
         n = self.num_envs
         groups = {name: 2 * torch.randn(n, width, generator=self.generator) + 1 for name, width in GROUPS.items()}
+        if "image" in self.cfg["obs_groups"]["actor"] + self.cfg["obs_groups"]["critic"]:
+            groups["image"] = torch.rand(n, *IMAGE, generator=self.generator)
         return TensorDict(groups, batch_size=[n])
 
     def rollout(self, time_outs: bool = True) -> None:
@@ -93,10 +121,42 @@ class Twins:
             losses.append(alg.update())
         return losses[0], losses[1]
 
+    def share_advantages(self) -> None:
+        """Give ours the oracle's advantages: what is a rounding of float32 may become one of bfloat16, 1e5 as large."""
+        for name in ("returns", "advantages"):
+            getattr(self.ours.storage, name).copy_(getattr(self.theirs.storage, name))
+
+    def assert_same_after(self, updates: int = 1, *, loss_rtol: float = RTOL) -> None:
+        """Rollouts and updates of both, and everything that comes of them, agree."""
+        for _ in range(updates):
+            self.rollout()
+            ours, theirs = self.update()
+            assert list(ours) == list(theirs)
+            for name, loss in theirs.items():  # the surrogate is a mean of terms of order 1 around zero
+                assert ours[name] == pytest.approx(
+                    loss, **({"abs": loss_rtol} if name == "surrogate" else {"rel": loss_rtol})
+                )
+            assert self.ours.learning_rate == self.theirs.learning_rate
+            for alg in self:
+                assert {group["lr"] for group in alg.optimizer.param_groups} == {alg.learning_rate}
+            self.assert_same_parameters()
+
+    def assert_same_parameters(self, rtol: float = RTOL) -> None:
+        """Every parameter and buffer of models and extension agrees, and both libraries use the same names."""
+        for role in ("actor", "critic", "rnd") if self.ours.rnd is not None else ("actor", "critic"):
+            ours, theirs = (getattr(alg, role).state_dict() for alg in self)
+            assert list(ours) == list(theirs)
+            for name, expected in theirs.items():
+                assert ours[name].dtype == expected.dtype and ours[name].shape == expected.shape
+                atol = rtol * expected.abs().max().item()
+                torch.testing.assert_close(
+                    ours[name], expected, rtol=0, atol=atol, msg=lambda m, n=f"{role} {name}": f"{n}: {m}"
+                )
+
 
 @pytest.fixture
 def make_twins():
-    """A function that makes twins; keywords are settings of PPO."""
+    """A function that makes twins; `actor` and `critic` are kinds of models, further keywords settings of PPO."""
 
     def make(
         num_envs: int = 11,
@@ -104,11 +164,13 @@ def make_twins():
         distribution: dict[str, Any] | None = None,
         obs_normalization: bool = False,
         seed: int = 0,
+        actor: str = "mlp",
+        critic: str | None = None,
         **algorithm: Any,
     ) -> Twins:
         torch.set_num_threads(1)
-        cfg = make_cfg(num_steps, algorithm, distribution or {}, obs_normalization)
-        env = SimpleNamespace(num_envs=num_envs, num_actions=NUM_ACTIONS)
+        cfg = make_cfg(num_steps, algorithm, distribution or {}, obs_normalization, actor, critic or actor)
+        env = SimpleNamespace(num_envs=num_envs, num_actions=NUM_ACTIONS, unwrapped=SimpleNamespace(step_dt=STEP_DT))
         twins = Twins(None, None, cfg, num_envs, num_steps, torch.Generator().manual_seed(seed))
         obs = twins.observe()
         for name, library in (("ours", rslcore.algorithms), ("theirs", rsl_rl.algorithms)):

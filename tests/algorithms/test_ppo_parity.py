@@ -10,55 +10,18 @@ import io
 import pytest
 import torch
 
-RTOL = 1e-5
-"""Largest difference of parameters, as a part of the largest magnitude within their tensor."""
-
-
-def assert_same_parameters(twins):
-    """Every parameter and buffer of both models agrees, and both libraries use the same names."""
-    for role in ("actor", "critic"):
-        ours, theirs = (getattr(alg, role).state_dict() for alg in twins)
-        assert list(ours) == list(theirs)
-        for name, expected in theirs.items():
-            assert ours[name].dtype == expected.dtype and ours[name].shape == expected.shape
-            scale = expected.abs().max().item()
-            torch.testing.assert_close(
-                ours[name], expected, rtol=0, atol=RTOL * scale, msg=lambda m, n=name: f"{n}: {m}"
-            )
-
-
-def assert_same_losses(ours, theirs):
-    """Reported losses agree; the surrogate is a mean of terms of order 1 around zero, so its scale is 1."""
-    assert list(ours) == list(theirs) == ["value", "surrogate", "entropy"]
-    for name in ("value", "entropy"):
-        assert ours[name] == pytest.approx(theirs[name], rel=RTOL)
-    assert ours["surrogate"] == pytest.approx(theirs["surrogate"], rel=0, abs=RTOL)
-
-
-def assert_same_after(twins, updates=1):
-    """Rollout and update of both, and compare."""
-    for _ in range(updates):
-        twins.rollout()
-        assert_same_losses(*twins.update())
-        assert twins.ours.learning_rate == twins.theirs.learning_rate
-        for alg in twins:
-            assert {group["lr"] for group in alg.optimizer.param_groups} == {alg.learning_rate}
-        assert_same_parameters(twins)
-
 
 @pytest.mark.parametrize("per_mini_batch", [False, True], ids=["whole_rollout", "per_mini_batch"])
 @pytest.mark.parametrize("clipped", [True, False], ids=["clipped_value", "unclipped_value"])
 @pytest.mark.parametrize("schedule", ["adaptive", "fixed"])
 def test_one_update_equals_the_oracle(make_twins, schedule, clipped, per_mini_batch):
     """Law: one whole update (3 epochs of 4 minibatches, 77 rows with remainder 1) gives the oracle's parameters."""
-    assert_same_after(
-        make_twins(
-            schedule=schedule,
-            use_clipped_value_loss=clipped,
-            normalize_advantage_per_mini_batch=per_mini_batch,
-            clip_param=0.05,
-        )
-    )
+    make_twins(
+        schedule=schedule,
+        use_clipped_value_loss=clipped,
+        normalize_advantage_per_mini_batch=per_mini_batch,
+        clip_param=0.05,
+    ).assert_same_after()
 
 
 @pytest.mark.parametrize(
@@ -82,7 +45,7 @@ def test_one_update_equals_the_oracle(make_twins, schedule, clipped, per_mini_ba
 )
 def test_several_updates_in_a_row_equal_the_oracle(make_twins, settings):
     """Law: rollouts and updates alternate without drifting from the oracle, whatever the settings."""
-    assert_same_after(make_twins(**settings), updates=3)
+    make_twins(**settings).assert_same_after(updates=3)
 
 
 def assert_same_rollouts(twins, **tolerance):
@@ -147,14 +110,14 @@ def test_a_checkpoint_of_either_library_continues_in_the_other(make_twins, write
         # A state that is loaded shares its tensors with the file's content: give each its own.
         assert alg.load(through_file(content, weights_only=True), None, True) is True
     assert twins.ours.learning_rate == getattr(source, writer).learning_rate
-    assert_same_parameters(twins)
-    assert_same_after(twins, updates=2)
+    twins.assert_same_parameters()
+    twins.assert_same_after(updates=2)
 
 
 def test_a_checkpoint_has_the_oracles_layout(make_twins):
     """Law: keys, parameter order (std first) and optimizer entries are the oracle's, and say nothing of our kernels."""
     twins = make_twins(obs_normalization=True)
-    assert_same_after(twins)
+    twins.assert_same_after()
     ours, theirs = (alg.save() for alg in twins)
     assert list(ours)[: len(theirs)] == list(theirs)
     assert list(ours)[len(theirs) :] == ["shuffle_state"]

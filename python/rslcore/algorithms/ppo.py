@@ -353,8 +353,7 @@ class PPO:
         count, epochs = self.num_mini_batches, self.num_learning_epochs
         if self.actor.is_recurrent or self.critic.is_recurrent:
             return self.storage.recurrent_mini_batch_generator(count, epochs)
-        options = {"reshuffle": True} if self.reshuffle_each_epoch else {}
-        batches = self.storage.mini_batch_generator(count, epochs, **options)
+        batches = self.storage.mini_batch_generator(count, epochs, reshuffle=self.reshuffle_each_epoch)
         if self.symmetry is None:
             return batches
         return self.symmetry.augmented(batches, period=None if self.reshuffle_each_epoch else count)

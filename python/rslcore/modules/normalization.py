@@ -125,13 +125,13 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
         self.gamma = gamma
         self.emp_norm = EmpiricalNormalization(shape, eps, until)
         self.discounted_avg: torch.Tensor | None = None
-        """Running discounted sum, shape of the rewards; None until the first ones."""
+        """Running discounted sum, shape of the rewards; None until the first ones, anew where their number changes."""
 
     @torch.no_grad()
     def forward(self, rew: torch.Tensor) -> torch.Tensor:
         """Return the scaled rewards of one step [N, *F]; in training mode, learn from them first."""
         if self.training:
-            if self.discounted_avg is None:
+            if self.discounted_avg is None or self.discounted_avg.shape != rew.shape:
                 with torch.inference_mode(False):
                     self.discounted_avg = torch.zeros(rew.shape, dtype=rew.dtype, device=rew.device)
             ops.discounted_return(rew, self.discounted_avg, gamma=self.gamma)
