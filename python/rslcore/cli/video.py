@@ -76,14 +76,18 @@ def record(env: VecEnv, policy: Policy, file: Path, seconds: float) -> Path:
     """
     import torch
 
+    from rslcore.utils import reset_policy
+
     camera = _prepare_model(env)
     step_dt = env.step_dt or 0.02
     frames = []
     with torch.inference_mode():
         observations = env.get_observations()
+        reset_policy(policy)
         for _ in range(max(round(seconds / step_dt), 1)):
             frames.append(env.render(0, width=WIDTH, height=HEIGHT, camera=camera))  # type: ignore[attr-defined]
-            observations = env.step(policy(observations))[0]
+            observations, _, dones, _ = env.step(policy(observations))
+            reset_policy(policy, dones)
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".gif" or not has_ffmpeg():
         return _write_gif(frames, file.with_suffix(".gif"), step_dt)

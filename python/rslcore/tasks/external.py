@@ -17,6 +17,7 @@ from rslcore.env.adapter import AdapterVecEnv
 from rslcore.env.envpool_vec_env import EnvPoolVecEnv, import_envpool
 from rslcore.env.gymnasium_vec_env import GymnasiumVecEnv, import_gymnasium
 from rslcore.env.vec_env import VecEnv
+from rslcore.utils import reset_policy
 
 UNLIMITED_EPISODE_LENGTH = 1000
 """Time limit, in env steps, of environments that have none of their own."""
@@ -175,8 +176,10 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
         episode_length = torch.zeros(env.num_envs)
         observations = env.reset()
+        reset_policy(policy)
         while running.any():
             observations, rewards, dones, _ = env.step(policy(observations))
+            reset_policy(policy, dones)
             episode_return += rewards.cpu() * running
             episode_length += running
             running &= ~dones.cpu()

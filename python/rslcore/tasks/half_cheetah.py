@@ -14,6 +14,7 @@ from tensordict import TensorDict
 from rslcore.config import GaussianDistributionCfg, MLPModelCfg, OnPolicyRunnerCfg, PPOCfg
 from rslcore.env.mujoco_vec_env import MujocoVecEnv, import_mujoco
 from rslcore.env.vec_env import VecEnv
+from rslcore.utils import reset_policy
 
 CONTROL_COST_WEIGHT = 0.1
 """Factor of the squared actions in the reward, HalfCheetah-v5's `ctrl_cost_weight`."""
@@ -121,6 +122,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     finished: list[torch.Tensor] = []
     while len(finished) * env.num_envs < episodes:
         observations = env.reset()
+        reset_policy(policy)
         episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
         for _ in range(env.max_episode_length):
             observations, rewards, _, _ = env.step(policy(observations))

@@ -5,6 +5,7 @@
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
+from rslcore.utils.policies import reset_policy
 from rslcore.utils.requirements import require
 from rslcore.utils.resolve import (
     check_keywords,
@@ -24,6 +25,7 @@ __all__ = [
     "optimizer_state",
     "reduce_gradients_in_buckets",
     "require",
+    "reset_policy",
     "resolve_callable",
     "resolve_class",
     "resolve_nn_activation",

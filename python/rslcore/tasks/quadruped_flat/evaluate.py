@@ -13,6 +13,7 @@ from tensordict import TensorDict
 
 from rslcore.env.vec_env import VecEnv
 from rslcore.tasks.quadruped_flat.env import QuadrupedFlatEnv
+from rslcore.utils import reset_policy
 
 SETTLING_TIME_S = 1.0
 """Time after a new command (and after the start of an episode) that does not count."""
@@ -66,12 +67,14 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         running = torch.arange(env.num_envs) < remaining
         remaining -= int(running.sum())
         observations = env.reset()
+        reset_policy(policy)
         episode_return = torch.zeros(env.num_envs)
         episode_length = torch.zeros(env.num_envs)
         settled_for = torch.zeros(env.num_envs)
         while running.any():
             command, standing = env.command.clone(), env.standing.clone()
             observations, rewards, dones, extras = env.step(policy(observations))
+            reset_policy(policy, dones)
             rewards, dones, time_outs = rewards.cpu(), dones.cpu(), extras["time_outs"].cpu()
             episode_return += rewards * running
             episode_length += running * env.step_dt
