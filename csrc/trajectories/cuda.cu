@@ -133,9 +133,8 @@ int launch_move(const PadArgs& args, cudaStream_t stream) {
     constexpr int64_t kUnits = kBlock * kUnitsPerThread;
     const int64_t step_blocks = (args.num_trajectories * units + kUnits - 1) / kUnits;
     if (args.num_steps * step_blocks > 0) {
-        const auto kernel = move_rows<Unit, kPad>;
-        RSLCORE_LAUNCH(kernel, grid_size(args.num_steps * step_blocks, 1), kBlock, stream)(args, units,
-                                                                                           step_blocks);
+        RSLCORE_LAUNCH((move_rows<Unit, kPad>), grid_size(args.num_steps * step_blocks, 1), kBlock, stream)(
+            args, units, step_blocks);
     }
     return cudaGetLastError();
 }

@@ -66,7 +66,7 @@ inline TrajectoriesFound find_trajectories(const PadArgs& args) {
 template <typename Parallel>
 int64_t pad_trajectories_cpu(const PadArgs& args, const Parallel& parallel) {
     const TrajectoriesFound found = find_trajectories(args);
-    if (found.bad < 0 && args.row_bytes > 0) {
+    if (found.bad < 0 && args.row_bytes > 0 && args.num_trajectories > 0) {
         parallel(args.num_steps * args.num_trajectories, grain_units(args.row_bytes / 4),
                  [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(pad_rows, args, begin, end); });
     }
@@ -85,8 +85,10 @@ int64_t unpad_trajectories_cpu(const PadArgs& args, const Parallel& parallel) {
                           static_cast<unsigned char>(0));
             });
         }
-        parallel(args.num_steps * args.num_trajectories, grain,
-                 [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(unpad_rows, args, begin, end); });
+        if (args.num_trajectories > 0) {
+            parallel(args.num_steps * args.num_trajectories, grain,
+                     [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(unpad_rows, args, begin, end); });
+        }
     }
     return found.bad;
 }

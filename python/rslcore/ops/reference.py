@@ -278,7 +278,7 @@ def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torc
 
 
 def split_trajectories(
-    dones: torch.Tensor, offsets: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor
+    dones: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, offsets: torch.Tensor
 ) -> None:
     """Trajectories of a rollout [T, N]: environment by environment, one ends where an episode or the rollout does.
 

@@ -203,7 +203,7 @@ def _pad_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> Non
 
 
 def _pad_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # noqa: ANN401
-    return unpad_trajectories(grad, *ctx.saved_tensors, num_envs=ctx.num_envs), None, None
+    return torch.ops.rslcore.unpad_trajectories(grad.contiguous(), *ctx.saved_tensors, ctx.num_envs), None, None
 
 
 def _unpad_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ANN401
@@ -212,7 +212,7 @@ def _unpad_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> N
 
 
 def _unpad_backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:  # noqa: ANN401
-    return pad_trajectories(grad, *ctx.saved_tensors), None, None, None
+    return torch.ops.rslcore.pad_trajectories(grad.contiguous(), *ctx.saved_tensors), None, None, None
 
 
 if _library.errors["cpu"] is None:
