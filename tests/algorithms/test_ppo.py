@@ -11,8 +11,10 @@ import torch
 from tensordict import TensorDict
 
 from rslcore.algorithms import PPO
-from rslcore.config import OnPolicyRunnerCfg
+from rslcore.config import OnPolicyRunnerCfg, RndCfg, RNNModelCfg
 from rslcore.engine import EagerEngine
+from rslcore.models import ActorCritic, ActorCriticRecurrent, MLPModel
+from rslcore.storage import RolloutStorage
 
 N, T, A, D = 4, 3, 2, 5
 
@@ -31,10 +33,19 @@ def make_cfg(**algorithm):
     return cfg
 
 
+def make_recurrent_cfg(**algorithm):
+    """The same with recurrent models."""
+    cfg = make_cfg(**algorithm)
+    for model in ("actor", "critic"):
+        distribution = cfg[model]["distribution_cfg"]
+        cfg[model] = RNNModelCfg(hidden_dims=(8,), rnn_hidden_dim=6).to_dict() | {"distribution_cfg": distribution}
+    return cfg
+
+
 def make_ppo(cfg=None, seed=0, **algorithm):
     """An algorithm in training mode."""
     torch.manual_seed(seed)
-    env = SimpleNamespace(num_envs=N, num_actions=A)
+    env = SimpleNamespace(num_envs=N, num_actions=A, step_dt=0.02)
     ppo = PPO.construct_algorithm(observe(), env, cfg or make_cfg(**algorithm), "cpu")
     ppo.train_mode()
     return ppo
@@ -79,6 +90,63 @@ def test_time_outs_add_the_discounted_value_to_the_stored_reward(dtype):
     torch.testing.assert_close(ppo.storage.rewards[0].view(-1), given + 0.9 * values * flags)
     assert given.tolist() == [1.0, 2.0, 3.0, 4.0]
     assert ppo.storage.dones[0].view(-1).tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("make", [make_cfg, make_recurrent_cfg])
+def test_time_outs_can_add_the_value_of_the_true_final_observation(make):
+    """Law: r + gamma * V(s_T), s_T the last observation before the reset, of the episodes cut off and no others.
+
+    A recurrent critic values it after what it has seen of that episode, and remembers nothing of it.
+    """
+    ppo, twin = (make_ppo(make(gamma=0.9, bootstrap_final_obs=True)) for _ in range(2))
+    first, second, final = observe(), observe(), observe()
+    time_outs = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    for step, obs in enumerate((first, second)):
+        ppo.act(obs)
+        extras = {"time_outs": time_outs, "final_obs": final} if step else {}
+        ppo.process_env_step(observe(), torch.ones(N), time_outs * step, extras)
+    with torch.no_grad():
+        for obs in (first, second):
+            twin.critic(obs)
+        values = twin.critic(final).view(-1)
+        torch.testing.assert_close(ppo.storage.rewards[1].view(-1), 1 + 0.9 * values * time_outs)
+        # The next rollout step values what it would have without.
+        if ppo.critic.is_recurrent:
+            reference = make_ppo(make())
+            for obs in (first, second):
+                reference.critic(obs)
+            reference.critic.reset(time_outs)
+            torch.testing.assert_close(ppo.critic.get_hidden_state(), reference.critic.get_hidden_state())
+
+
+def test_only_episodes_cut_off_are_valued():
+    """Law: the critic is asked for the rows with a time-out alone; rows of `final_obs` elsewhere may be anything."""
+    ppo = make_ppo(bootstrap_final_obs=True)
+    ppo.act(observe())
+    final = observe()
+    final["policy"][[0, 1, 3]] = torch.nan
+    seen = []
+
+    class Critic(SimpleNamespace):
+        def __call__(self, obs):
+            seen.append(obs["policy"].clone())
+            return torch.full((len(seen[-1]), 1), 2.0)
+
+    ppo.critic = Critic(get_hidden_state=lambda: None, reset=lambda *args, **kwargs: None)
+    flags = torch.tensor([0, 0, 1, 0])
+    ppo.process_env_step(observe(), torch.zeros(N), flags, {"time_outs": flags, "final_obs": final})
+    assert len(seen) == 1 and torch.equal(seen[0], final["policy"][2:3])
+    assert ppo.storage.rewards[0].view(-1).tolist() == pytest.approx([0, 0, 2 * ppo.gamma, 0])
+
+
+def test_without_final_observations_the_last_value_stands_in():
+    """Law: an environment that does not give them is bootstrapped as without the option, with a warning."""
+    ppo, obs = make_ppo(bootstrap_final_obs=True), observe()
+    ppo.act(obs)
+    flags = torch.ones(N)
+    with pytest.warns(UserWarning, match="gave no extras\\['final_obs'\\] at a time-out"):
+        ppo.process_env_step(observe(), torch.zeros(N), flags, {"time_outs": flags})
+    torch.testing.assert_close(ppo.storage.rewards[0], ppo.gamma * ppo.critic(obs))
 
 
 def test_hand_computed_returns():
@@ -126,6 +194,50 @@ def test_normalizers_learn_once_after_the_update():
     torch.testing.assert_close(ppo.actor.obs_normalizer.mean, stored.mean(dim=0))
 
 
+@pytest.mark.parametrize(("reshuffle", "permutations"), [(False, 1), (True, 2)])
+def test_rows_can_be_reshuffled_each_epoch(reshuffle, permutations):
+    """Law: one permutation per update, as rsl_rl does, or one per epoch."""
+    ppo = make_ppo(reshuffle_each_epoch=reshuffle)
+    rollout(ppo)
+    offset = ppo.storage.offset
+    ppo.update()
+    assert ppo.storage.offset - offset == permutations
+
+
+@pytest.mark.parametrize("kind", [ActorCritic, ActorCriticRecurrent])
+def test_a_policy_with_both_models_is_accepted(kind):
+    """Law: PPO(policy, storage=...) learns with the policy's own parameters, gives it back, and saves both layouts."""
+    torch.manual_seed(0)
+    groups = {"policy": ["policy"], "critic": ["policy"]}
+    policies = [kind(observe(), groups, A, actor_hidden_dims=[8], critic_hidden_dims=[8]) for _ in range(2)]
+    storages = [RolloutStorage("rl", N, T, observe(), [A]) for _ in policies]
+    ppo = PPO(policies[0], storage=storages[0], num_mini_batches=2)
+    other = PPO(policies[1], storages[1], num_mini_batches=2)
+    assert ppo.policy is policies[0] and ppo.get_policy() is policies[0].actor_model
+    before = copy.deepcopy(policies[0].state_dict())
+    rollout(ppo)
+    ppo.update()
+    after = policies[0].state_dict()
+    assert all(not torch.equal(after[name], value) for name, value in before.items())
+    for layout in ("actor_state_dict", "model_state_dict"):
+        for parameter in policies[1].parameters():
+            parameter.data.zero_()
+        saved = copy.deepcopy(ppo.save())
+        if layout == "model_state_dict":
+            del saved["actor_state_dict"], saved["critic_state_dict"]
+        other.load(saved, None, True)
+        assert all(torch.equal(policies[1].state_dict()[name], value) for name, value in after.items())
+
+
+def test_missing_parts_are_named():
+    """Law: a model alone is no algorithm."""
+    ppo = make_ppo()
+    with pytest.raises(TypeError, match="PPO: `critic` must be given, got None"):
+        PPO(ppo.actor, storage=ppo.storage)
+    with pytest.raises(TypeError, match="PPO: `storage` must be given, got None"):
+        PPO(ppo.actor, ppo.critic)
+
+
 def test_the_engine_is_told_with_its_reason():
     """Law: which engine runs, and why, can be read off."""
     ppo = make_ppo()
@@ -137,6 +249,12 @@ def test_the_engine_is_told_with_its_reason():
     ("setting", "message"),
     [
         ({"share_cnn_encoders": True}, "`share_cnn_encoders` must be False for an actor without CNN.*MLPModel"),
+        (
+            {"rnd_cfg": {"wait": 1.0}},
+            "RandomNetworkDistillation: unknown key 'wait' in `rnd_cfg`; did you mean 'weight'",
+        ),
+        ({"symmetry_cfg": {"use_mirror_loss": True}}, "Symmetry: `symmetry_cfg` must have a `data_augmentation_func`"),
+        ({"num_mini_batches": 13}, "`num_mini_batches` must be at most 12, the rows of a rollout"),
         ({"schedule": "adaptiv"}, "`schedule` 'adaptiv'.*did you mean 'adaptive'"),
         ({"optimizer": "adamm"}, "'adamm'.*did you mean 'adam"),
         ({"clip_parm": 0.1}, "PPO: unknown key 'clip_parm' in `algorithm`; did you mean 'clip_param'"),
@@ -147,6 +265,44 @@ def test_bad_settings_are_named(setting, message):
     """Law: a setting that is unknown, or does not fit the models, is one clear error."""
     with pytest.raises(ValueError, match=message):
         make_ppo(**setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"symmetry_cfg": {"data_augmentation_func": "torch:cat"}}, "`symmetry_cfg` must be None for recurrent models"),
+        ({"reshuffle_each_epoch": True}, "`reshuffle_each_epoch` must be False for recurrent models, got True"),
+        ({"num_mini_batches": 5}, "`num_mini_batches` must be at most 4, the environments"),
+    ],
+)
+def test_what_recurrent_models_cannot_do_is_named(setting, message):
+    """Law: settings that do not go together with hidden states are one clear error."""
+    with pytest.raises(ValueError, match=f"PPO: {message}"):
+        make_ppo(make_recurrent_cfg(**setting))
+
+
+def test_observation_groups_and_sizes_that_do_not_fit_are_named():
+    """Law: an unknown observation group, an image as vector, and an actor of other width than the storage's actions."""
+    cfg = make_cfg()
+    cfg["obs_groups"]["critic"] = ["privileged"]
+    with pytest.raises(ValueError, match=r"the set 'critic' names the group 'privileged'.*returns \['policy'\]"):
+        make_ppo(cfg)
+    groups = {"actor": ["policy"], "critic": ["policy"]}
+    actor = MLPModel(observe(), groups, "actor", A + 1, distribution_cfg={"class_name": "GaussianDistribution"})
+    critic = MLPModel(observe(), groups, "critic", 1)
+    ppo = PPO(actor, critic, RolloutStorage("rl", N, T, observe(), [A]))
+    with pytest.raises(ValueError, match=r"`actions` must be \[4, 2\], got \[4, 3\]"):
+        rollout(ppo)
+    image = TensorDict({"policy": torch.zeros(N, 3, 8, 8)}, batch_size=[N])
+    with pytest.raises(ValueError, match=r"group 'policy' must be \[num_envs, D\], got \[4, 3, 8, 8\]"):
+        MLPModel(image, groups, "critic", 1)
+
+
+def test_an_infinite_gradient_norm_limits_nothing():
+    """Law: max_grad_norm = inf, the usual way to say "no limit", is accepted as rsl_rl accepts it."""
+    ppo = make_ppo(max_grad_norm=float("inf"))
+    rollout(ppo)
+    ppo.update()
 
 
 def test_bad_model_keys_are_named():
@@ -180,13 +336,17 @@ def test_a_step_without_an_action_is_refused():
         ppo.process_env_step(observe(), torch.zeros(N), torch.zeros(N), {})
 
 
-def test_a_loaded_algorithm_continues_bit_for_bit():
-    """Law: models, optimizer, learning rate and shuffling restored, the next update gives the same bits."""
-    first = make_ppo()
+RND = RndCfg(weight=50.0, state_normalization=True, reward_normalization=True).to_dict()
+
+
+@pytest.mark.parametrize("settings", [{}, {"rnd_cfg": RND}], ids=["plain", "rnd"])
+def test_a_loaded_algorithm_continues_bit_for_bit(settings):
+    """Law: models, optimizers, learning rate, shuffling and counters restored, the next update gives the same bits."""
+    first = make_ppo(**settings)
     rollout(first)
     first.update()
     content = copy.deepcopy(first.save())
-    second = make_ppo(seed=5)
+    second = make_ppo(seed=5, **settings)
     assert second.load(content, None, True) is True
     for ppo in (first, second):
         torch.manual_seed(7)
@@ -195,6 +355,10 @@ def test_a_loaded_algorithm_continues_bit_for_bit():
     for name, value in first.get_policy().state_dict().items():
         assert torch.equal(second.get_policy().state_dict()[name], value)
     assert second.learning_rate == first.learning_rate
+    if first.rnd is not None:
+        assert torch.equal(first.intrinsic_rewards, second.intrinsic_rewards)
+        for name, value in first.rnd.state_dict().items():
+            assert torch.equal(second.rnd.state_dict()[name], value)
 
 
 def test_load_cfg_chooses_what_is_loaded():
@@ -229,12 +393,12 @@ def test_a_subclass_may_change_advantages_and_losses():
 
 
 def test_train_and_eval_mode_reach_both_models():
-    """Law: modes are set on actor and critic alike."""
-    ppo = make_ppo()
+    """Law: modes are set on actor, critic and extension alike."""
+    ppo = make_ppo(rnd_cfg=RND)
     ppo.eval_mode()
-    assert not ppo.actor.training and not ppo.critic.training
+    assert not any(module.training for module in (ppo.actor, ppo.critic, ppo.rnd))
     ppo.train_mode()
-    assert ppo.actor.training and ppo.critic.training
+    assert all(module.training for module in (ppo.actor, ppo.critic, ppo.rnd))
 
 
 def test_compiled_models_leave_the_raw_ones_in_reach():

@@ -28,9 +28,12 @@ WORKER = textwrap.dedent(
     cfg = OnPolicyRunnerCfg(num_steps_per_env=4).to_dict()
     cfg["actor"] |= {"hidden_dims": [8], "obs_normalization": True}
     cfg["critic"] |= {"hidden_dims": [8], "obs_normalization": True}
+    cfg["obs_groups"]["rnd_state"] = ["policy"]
+    rnd_cfg = {"weight": 50.0, "num_outputs": 2, "predictor_hidden_dims": [7], "target_hidden_dims": [-1]}
+    cfg["algorithm"]["rnd_cfg"] = rnd_cfg | {"state_normalization": True, "reward_normalization": True}
     cfg["algorithm"]["grad_reduce_bucket_mb"] = 64 / 2**20  # 16 numbers: packed buckets and sliced gradients
     cfg["multi_gpu"] = {"global_rank": rank, "local_rank": rank, "world_size": 2}
-    ppo = PPO.construct_algorithm(observe(), SimpleNamespace(num_envs=6, num_actions=2), cfg, "cpu")
+    ppo = PPO.construct_algorithm(observe(), SimpleNamespace(num_envs=6, num_actions=2, step_dt=0.02), cfg, "cpu")
     ppo.train_mode()
     ppo.broadcast_parameters()
     seen = []
@@ -41,7 +44,7 @@ WORKER = textwrap.dedent(
         ppo.compute_returns(observe())
         seen.append(ppo.storage.observations["policy"].flatten(0, 1).clone())
         ppo.update()
-    parameters = [*ppo.actor.parameters(), *ppo.critic.parameters()]
+    parameters = [*ppo.actor.parameters(), *ppo.critic.parameters(), *ppo.rnd.predictor.parameters()]
     for number, parameter in enumerate(parameters):
         parameter.grad = torch.full_like(parameter, number + 10.0 * rank)
     ppo.reduce_parameters()
@@ -65,7 +68,7 @@ def test_processes_stay_in_step(tmp_path):
     assert not torch.equal(first["seen"], second["seen"])
     for number, gradients in enumerate(zip(first["reduced"], second["reduced"], strict=True)):
         assert all((gradient == number + 5.0).all() for gradient in gradients), "gradients are means over processes"
-    for model in ("actor_state_dict", "critic_state_dict"):
+    for model in ("actor_state_dict", "critic_state_dict", "rnd_state_dict"):
         for name, value in first["model"][model].items():
             assert torch.equal(value, second["model"][model][name]), name
     seen = torch.cat([first["seen"], second["seen"]]).double()

@@ -290,7 +290,8 @@ class PPO:
     def save(self) -> dict[str, Any]:
         """Return everything to be saved: tensors and plain numbers, loadable with ``weights_only=True``.
 
-        The keys are those of rsl_rl 5.5.1, which loads them, and two of ours: ``shuffle_state`` and ``rnd_progress``.
+        The keys are those of rsl_rl 5.5.1, which loads them, and of ours ``shuffle_state`` and ``rnd_progress``. A
+        policy that holds both models is saved under ``model_state_dict`` too, as rsl_rl 2 and 3 do.
         """
         return save_state(self)
 

@@ -22,6 +22,8 @@ def save_state(ppo: PPO) -> dict[str, Any]:
         "critic_state_dict": ppo._raw_critic.state_dict(),
         "optimizer_state_dict": optimizer_state(ppo.optimizer),
     }
+    if ppo.policy is not None:  # the same tensors, under the names of rsl_rl 2 and 3
+        saved["model_state_dict"] = ppo.policy.state_dict()
     if ppo.rnd is not None:
         saved["rnd_state_dict"] = ppo.rnd.state_dict()
         saved["rnd_optimizer_state_dict"] = optimizer_state(ppo.rnd.optimizer)
@@ -33,6 +35,9 @@ def save_state(ppo: PPO) -> dict[str, Any]:
 def load_state(ppo: PPO, saved: Mapping[str, Any], load_cfg: Mapping[str, bool] | None, strict: bool) -> bool:
     """Load the parts that ``load_cfg`` names, and return whether the iteration is among them."""
     wanted = _EVERYTHING if load_cfg is None else load_cfg
+    if ppo.policy is not None and "actor_state_dict" not in saved and (wanted.get("actor") or wanted.get("critic")):
+        ppo.policy.load_state_dict(saved["model_state_dict"], strict=strict)
+        wanted = {**wanted, "actor": False, "critic": False}
     if wanted.get("actor"):
         ppo._raw_actor.load_state_dict(saved["actor_state_dict"], strict=strict)
     if wanted.get("critic"):

@@ -20,6 +20,7 @@ def check_compatible(
     found: Mapping[str, Any],
     *,
     optimizer: torch.optim.Optimizer | None = None,
+    rnd_optimizer: torch.optim.Optimizer | None = None,
     load_cfg: Mapping[str, bool] | None = None,
     strict: bool = True,
 ) -> None:
@@ -29,6 +30,7 @@ def check_compatible(
         expected: ``alg.save()`` of the algorithm that is to load the checkpoint.
         found: Content of the checkpoint.
         optimizer: Optimizer that is to continue from the checkpoint; None leaves its state unchecked.
+        rnd_optimizer: That of random network distillation, likewise.
         load_cfg: Parts to be loaded, as ``OnPolicyRunner.load`` takes it; None means all.
         strict: Refuse missing and surplus entries too, not only wrong shapes.
 
@@ -40,12 +42,15 @@ def check_compatible(
         key = f"{part}_state_dict"
         if key in expected and (load_cfg is None or load_cfg.get(part)):
             _check_entries(key, expected[key], _part(found, key), strict)
-    key = "optimizer_state_dict"
-    if optimizer is not None and (load_cfg is None or load_cfg.get("optimizer")):
-        _check_optimizer(key, optimizer, _part(found, key))
-    key = "shuffle_state"
-    if key in expected and key in found and (load_cfg is None or load_cfg.get("iteration")):
-        check_structure(key, expected[key], found[key])
+    for key, part, own in (
+        ("optimizer_state_dict", "optimizer", optimizer),
+        ("rnd_optimizer_state_dict", "rnd", rnd_optimizer),
+    ):
+        if own is not None and (load_cfg is None or load_cfg.get(part)):
+            _check_optimizer(key, own, _part(found, key))
+    for key, part in (("shuffle_state", "iteration"), ("rnd_progress", "rnd")):  # not in files of rsl_rl
+        if key in expected and key in found and (load_cfg is None or load_cfg.get(part)):
+            check_structure(key, expected[key], found[key])
 
 
 def _part(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:

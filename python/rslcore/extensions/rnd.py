@@ -142,8 +142,11 @@ class RandomNetworkDistillation(nn.Module):
 
     def progress_state(self) -> dict[str, Any]:
         """Return what a run needs to continue exactly and the state dict of rsl_rl 5.5.1 lacks."""
-        discounted_avg = self.reward_normalizer.discounted_avg if self.reward_normalization else None
-        return {"update_counter": self.update_counter, "discounted_avg": discounted_avg}
+        average = self.reward_normalizer.discounted_avg if self.reward_normalization else None
+        return {
+            "update_counter": self.update_counter,
+            "discounted_avg": torch.zeros(0) if average is None else average.clone(),
+        }
 
     def load_progress_state(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`progress_state` returned.
@@ -153,8 +156,7 @@ class RandomNetworkDistillation(nn.Module):
         self.update_counter = int(state["update_counter"])
         self.weight = self._scheduled_weight()
         if self.reward_normalization:
-            average = state["discounted_avg"]
-            self.reward_normalizer.discounted_avg = None if average is None else average.to(self.device, copy=True)
+            self.reward_normalizer.discounted_avg = state["discounted_avg"].to(self.device, copy=True)
 
     def _scheduled_weight(self) -> float:
         """Weight at env step ``update_counter``."""

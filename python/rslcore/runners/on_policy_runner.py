@@ -236,7 +236,12 @@ class OnPolicyRunner:
         """Refuse a checkpoint that does not fit the algorithm, before anything is changed."""
         if type(self.alg).load is PPO.load:  # an algorithm with its own `load` knows itself what it accepts
             checkpoint.check_compatible(
-                self.alg.save(), content, optimizer=self.alg.optimizer, load_cfg=load_cfg, strict=strict
+                self.alg.save(),
+                content,
+                optimizer=self.alg.optimizer,
+                rnd_optimizer=None if self.alg.rnd is None else self.alg.rnd.optimizer,
+                load_cfg=load_cfg,
+                strict=strict,
             )
 
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
