@@ -8,6 +8,7 @@ import torch
 from tensordict import TensorDict
 
 from rslcore.storage import RolloutStorage
+from rslcore.utils import unpad_trajectories
 
 T, N, A = 5, 3, 2
 
@@ -221,3 +222,150 @@ def test_filled_in_inference_mode_and_read_outside():
     weight = torch.ones(A, requires_grad=True)
     (batch.actions * weight).sum().backward()
     assert weight.grad is not None
+
+
+def hidden(width, layers=2):
+    """A hidden state of one model."""
+    return torch.randn(layers, N, width)
+
+
+def test_reshuffling_draws_a_permutation_every_epoch():
+    """Law: epoch e has the rows in the e-th permutation from the storage's state on; without, all have the first."""
+    storage, twin = make_storage(seed=3), make_storage(seed=3)
+    fill(storage)
+    rows = 14  # of 15, in 2 minibatches
+    orders = [twin.draw_permutation(rows) for _ in range(3)]
+    actions = storage.actions.flatten(0, 1)
+    batches = storage.mini_batch_generator(2, 3, reshuffle=True)
+    for number, batch in enumerate(batches):
+        epoch, i = divmod(number, 2)
+        assert torch.equal(batch.actions, actions[orders[epoch][i * 7 : (i + 1) * 7]])
+    assert storage.offset == 3
+    list(storage.mini_batch_generator(2, 3))
+    assert storage.offset == 4
+
+
+def test_recurrent_minibatches_share_memory_over_updates():
+    """Law: padded observations are contiguous and made once for all epochs; the next update reuses their memory."""
+    storage = make_storage()
+    fill(storage)
+    first = list(storage.recurrent_mini_batch_generator(3, 2))
+    second = list(storage.recurrent_mini_batch_generator(3, 1))
+    for a, b, c in zip(first[:3], first[3:], second, strict=True):
+        for group in ("policy", "image"):
+            assert a.observations[group].data_ptr() == b.observations[group].data_ptr()
+            assert a.observations[group].data_ptr() == c.observations[group].data_ptr()
+            assert a.observations[group].is_contiguous()
+        assert a is not b  # an algorithm may replace the fields of a batch
+
+
+@pytest.mark.parametrize("num_mini_batches", [1, 2, 3])
+def test_recurrent_minibatches_unpad_to_their_environments(num_mini_batches):
+    """Law: a batch's mask puts what is made of its observations at the places of its actions; a copy of it does too."""
+    storage = make_storage()
+    fill(storage)
+    size = N // num_mini_batches
+    for i, batch in enumerate(storage.recurrent_mini_batch_generator(num_mini_batches, 1)):
+        envs = slice(i * size, (i + 1) * size)
+        for masks in (batch.masks, batch.masks.clone()):
+            unpadded = unpad_trajectories(batch.observations["policy"], masks)
+            assert torch.equal(unpadded, storage.observations["policy"][:, envs])
+        assert torch.equal(batch.actions, storage.actions[:, envs])
+
+
+def test_a_step_without_hidden_state_is_one_of_zeros():
+    """Law: None means zeros, also where the buffer holds something of an earlier rollout."""
+    storage = make_storage()
+    for rollout in range(2):
+        for step in range(T):
+            transition = make_transition()
+            transition.hidden_states = (None if rollout and step == 0 else hidden(4), None)
+            storage.add_transition(transition)
+        storage.clear()
+    assert not storage.saved_hidden_state_a[0][0].any()
+    assert storage.saved_hidden_state_a[0][1].all()
+    assert storage.saved_hidden_state_c is None
+
+
+def test_hidden_states_are_copied_in_inference_mode_too():
+    """Law: what was stored does not change with the state it came from, and can be learned from."""
+    storage = make_storage()
+    state = hidden(4)
+    with torch.inference_mode():
+        for _ in range(T):
+            transition = make_transition()
+            transition.hidden_states = ((state, state * 2), None)
+            storage.add_transition(transition)
+    expected = state[:, :1].clone()
+    state.zero_()
+    batch = next(storage.recurrent_mini_batch_generator(3, 1))
+    h, c = batch.hidden_states[0]
+    assert torch.equal(h[:, :1], expected) and torch.equal(c[:, :1], 2 * expected)
+    assert not h.is_inference() and h.is_contiguous()
+    assert batch.masks.sum() == T
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("hidden_states", (torch.zeros(2, N, 5), None), r"`hidden_states` must be \[2, 3, 4\], got \[2, 3, 5\]"),
+        ("hidden_states", ((torch.zeros(2, N, 4),) * 2, None), "`hidden_states` must have 1 tensors, got 2"),
+        ("distribution_params", (torch.zeros(N, A),), "`distribution_params` must be 2 tensors as at the first"),
+    ],
+)
+def test_later_transitions_must_be_like_the_first(field, value, message):
+    """Law: the first transition decides on shapes and numbers."""
+    storage, transition = make_storage(), make_transition()
+    transition.hidden_states = (hidden(4), None)
+    storage.add_transition(transition)
+    setattr(transition, field, value)
+    with pytest.raises(ValueError, match=message):
+        storage.add_transition(transition)
+    assert storage.step == 1
+
+
+def test_distillation_needs_the_teachers_actions():
+    """Law: fields of the training type are required, those of the other are not."""
+    storage = RolloutStorage("distillation", N, T, observe(), [A])
+    transition = RolloutStorage.Transition(
+        observations=observe(), actions=torch.zeros(N, A), rewards=torch.zeros(N), dones=torch.zeros(N)
+    )
+    with pytest.raises(ValueError, match="must have `privileged_actions`, got None"):
+        storage.add_transition(transition)
+    transition.privileged_actions = torch.ones(N, A)
+    storage.add_transition(transition)
+    assert next(storage.generator()).privileged_actions.sum() == N * A
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: s.mini_batch_generator(0, 1), r"at least 1 and at most T \* N = 15, got 0"),
+        (lambda s: s.recurrent_mini_batch_generator(4, 1), r"`num_mini_batches` must be .* at most N = 3, got 4"),
+        (lambda s: s.generator(), r"`training_type` must be 'distillation' for generator\(\), got 'rl'"),
+        (lambda s: s.mini_batch_generator(2, 1, torch.arange(15)), r"`permutation` must be \[14\], got \[15\]"),
+        (lambda s: s.mini_batch_generator(1, 1, torch.arange(15), reshuffle=True), "must be None with `reshuffle`"),
+    ],
+)
+def test_batches_that_cannot_be_are_refused(call, message):
+    """Law: each is one clear error."""
+    storage = make_storage()
+    fill(storage)
+    with pytest.raises(ValueError, match=message):
+        next(call(storage))
+
+
+@pytest.mark.parametrize("method", ["mini_batch_generator", "recurrent_mini_batch_generator"])
+def test_distillation_has_no_minibatches(method):
+    """Law: a storage gives the batches of its training type only, as in rsl_rl."""
+    storage = RolloutStorage("distillation", N, T, observe(), [A])
+    with pytest.raises(ValueError, match=f"`training_type` must be 'rl' for {method}"):
+        next(getattr(storage, method)(1, 1))
+
+
+def test_what_is_stored_has_no_gradient():
+    """Law: a transition made outside of no_grad does not tie the buffers to its graph."""
+    storage, transition = make_storage(), make_transition()
+    transition.actions = transition.actions.requires_grad_() * 2
+    storage.add_transition(transition)
+    assert not storage.actions.requires_grad

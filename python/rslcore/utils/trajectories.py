@@ -50,6 +50,11 @@ def split_and_pad_trajectories(tensor: _Data, dones: torch.Tensor) -> tuple[_Dat
     """
     split = ops.split_trajectories(dones)
     num_steps, num_envs = dones.shape[:2]
+    if tensor.shape[:2] != dones.shape[:2]:
+        raise ValueError(
+            f"split_and_pad_trajectories: `tensor` must be [{num_steps}, {num_envs}, ...] like `dones`, "
+            f"got {list(tensor.shape)}"
+        )
     count = int(split.offsets[-1])
     starts, lengths = split.starts[:count], split.lengths[:count]
     padded = _each(tensor, lambda x: ops.pad_trajectories(x, starts, lengths), (num_steps, count))
