@@ -21,6 +21,8 @@ def test_tasks_lists_the_registry(run):
     assert list(rows) == tasks.names()
     assert {name: tuple(row["needs"]) for name, row in rows.items()} == {
         "quadruped-flat": ("mujoco",),
+        "quadruped-flat-teacher": ("mujoco",),
+        "quadruped-flat-student": ("mujoco",),
         "half-cheetah": ("mujoco", "gymnasium"),
     }
     assert all(tuple(row["needs"]) == tasks.get(name).extras for name, row in rows.items())

@@ -25,7 +25,7 @@ def test_spec_is_complete(name):
     task = tasks.get(name)
     assert task.name == name and task.num_envs > 0 and "\n" not in task.description
     cfg = task.cfg()
-    assert OnPolicyRunnerCfg.from_dict(cfg.to_dict()) == cfg
+    assert type(cfg).from_dict(cfg.to_dict()) == cfg
     assert task.cfg() is not cfg
 
 

@@ -22,7 +22,7 @@ from rslcore.cli.arguments import parse
 from rslcore.cli.building import choose_device, error_text, find_task, make_cfg, make_env, make_runner, user_errors
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
-from rslcore.config import OnPolicyRunnerCfg
+from rslcore.config import DistillationRunnerCfg, OnPolicyRunnerCfg, RunnerCfg
 
 if TYPE_CHECKING:
     from rslcore.runners import OnPolicyRunner
@@ -33,7 +33,7 @@ FILM_TIMEOUT_S = 600
 """Drawing in software takes a minute."""
 
 _DESCRIPTION = (
-    "Train a policy. TASK goes first and is {task} by default; 'rslcore tasks' lists them all. "
+    "Train a policy. TASK goes first and is {default} by default; 'rslcore tasks' lists them all. "
     "The settings below are those of {task}, or of the run that --resume names."
 )
 
@@ -50,6 +50,8 @@ class TrainOptions:
     """Threads of torch on the CPU; 0 leaves the number to torch."""
     log_dir: Path = Path("runs")
     """Folder of all runs; this one goes to LOG_DIR/<experiment>/<date-time>."""
+    teacher: Path | None = None
+    """Run folder, or checkpoint, of the policy to learn from; only for the tasks of students."""
     resume: Path | None = None
     """Continue a run in place: its folder, or one of its checkpoints. --iterations is the total then."""
     eval_episodes: int = 100
@@ -66,9 +68,11 @@ class _Job:
 
     spec: TaskSpec
     options: TrainOptions
-    cfg: OnPolicyRunnerCfg
+    cfg: RunnerCfg
     checkpoint: Path | None
     """Where training continues; None to start afresh."""
+    teacher: Path | None
+    """Checkpoint of the policy that a student learns from."""
     resumed_folder: Path | None
     """The run folder that is continued; None for a new one."""
 
@@ -96,6 +100,9 @@ def run(arguments: Sequence[str]) -> int:
             with user_errors(f"train: {job.checkpoint}"):
                 runner.load(job.checkpoint)
             _settle_with_checkpoint(job, runner, arguments)
+        elif job.teacher is not None:
+            with user_errors(f"train: {job.teacher}"):
+                runner.load(job.teacher)
         # Not before the settings have proved good.
         run_folder.write(
             folder,
@@ -136,15 +143,33 @@ def _read_job(arguments: list[str]) -> _Job:
     if settings is not None and checkpoint is not None:
         cfg = make_cfg(settings.agent, spec, checkpoint.parent / "params" / "agent.yaml", "train")
         num_envs = settings.num_envs
+    taught_by = _last_value("--teacher", arguments)
+    teacher = None if taught_by is None or resume is not None else _read_teacher(taught_by, spec, cfg)
     options, cfg = _parse(arguments, spec.name, num_envs, cfg)
+    if isinstance(cfg, DistillationRunnerCfg) and teacher is None and resume is None:
+        hint = f", of a run like: {_command('train', spec.teacher_task)}" if spec.teacher_task else ""
+        raise CliError(f"train: '{spec.name}' learns from a teacher; give --teacher RUN_FOLDER{hint}")
     # A checkpoint without settings is no run of ours: its folder is left alone.
     resumed_folder = checkpoint.parent if checkpoint is not None and settings is not None else None
-    return _Job(spec, options, cfg, checkpoint, resumed_folder)
+    return _Job(spec, options, cfg, checkpoint, teacher, resumed_folder)
 
 
-def _parse(
-    arguments: list[str], task: str, num_envs: int, cfg: OnPolicyRunnerCfg
-) -> tuple[TrainOptions, OnPolicyRunnerCfg]:
+def _read_teacher(path: str, spec: TaskSpec, cfg: RunnerCfg) -> Path:
+    """Return the teacher's checkpoint; what its run folder tells of its model goes into the student's configuration."""
+    if not isinstance(cfg, DistillationRunnerCfg):
+        raise CliError(f"train: '{spec.name}' learns from rewards; --teacher is for the tasks of students")
+    file, settings = _read_run(Path(path))
+    if settings is None:
+        return file
+    source = file.parent / "params" / "agent.yaml"
+    taught_by = make_cfg(settings.agent, find_task(settings.task, "train"), source, "train")
+    if not isinstance(taught_by, OnPolicyRunnerCfg):
+        raise CliError(f"train: '{path}' is a run of the student '{settings.task}'; a teacher must have learned by PPO")
+    cfg.teacher, cfg.obs_groups["teacher"] = taught_by.actor, taught_by.obs_groups["actor"]
+    return file
+
+
+def _parse(arguments: list[str], task: str, num_envs: int, cfg: RunnerCfg) -> tuple[TrainOptions, RunnerCfg]:
     """Parse the options: those of the command, and one for every field of the configuration."""
     # The same configuration, but for a second name of one option.
     iterations = tyro.conf.arg(aliases=["--iterations"])
@@ -165,7 +190,7 @@ def _parse(
         arguments,
         command="train",
         usage="rslcore train [TASK]",
-        description=_DESCRIPTION.format(task=task),
+        description=_DESCRIPTION.format(task=task, default=DEFAULT_TASK),
         default=all_type(TrainOptions(num_envs), settings_type(**_fields(cfg))),
     )
     options, cfg = parsed.command, type(cfg)(**_fields(parsed.settings))
@@ -184,7 +209,7 @@ def _parse(
     return options, cfg
 
 
-def _fields(cfg: OnPolicyRunnerCfg) -> dict[str, Any]:
+def _fields(cfg: RunnerCfg) -> dict[str, Any]:
     return {field.name: getattr(cfg, field.name) for field in dataclasses.fields(cfg)}
 
 
@@ -213,9 +238,9 @@ def _read_run(path: Path) -> tuple[Path, run_folder.RunSettings | None]:
 
 def _settle_with_checkpoint(job: _Job, runner: OnPolicyRunner, arguments: Sequence[str]) -> None:
     """Apply the settings given that a checkpoint holds too, or say that those of the checkpoint go on."""
-    say, settings = runner.logger.console.message, job.cfg.algorithm
+    say, settings = runner.logger.console.message, job.cfg.algorithm  # type: ignore[attr-defined]
     if _last_value("--algorithm.learning-rate", arguments) is not None:
-        if settings.schedule == "fixed":
+        if getattr(settings, "schedule", "fixed") == "fixed":
             runner.alg.learning_rate = settings.learning_rate
             for group in runner.alg.optimizer.param_groups:
                 group["lr"] = settings.learning_rate
@@ -261,6 +286,7 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
         "curves": None,
         "video": None,
         "play": _command("play", folder),
+        "teach": [_command("train", student, "--teacher", folder) for student in _students_of(job.spec.name)],
         "hints": [],
     }
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
@@ -290,9 +316,18 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
             if value is not None:
                 console.print(f"{name + ':':<12}{value}")
         console.print(f"{'Play it:':<12}{result['play']}")
+        for command in result["teach"]:
+            console.print(f"{'Teach:':<12}{command}")
     if options.json:
         print(json.dumps({"result": result}), flush=True)
     return 0
+
+
+def _students_of(task: str) -> list[str]:
+    """Return the tasks whose students learn from policies of this task."""
+    from rslcore import tasks
+
+    return [name for name in tasks.names() if tasks.get(name).teacher_task == task]
 
 
 def _draw_curves(folder: Path, hints: list[str]) -> str | None:

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from tensordict import TensorDict
 
-from rslcore.config import OnPolicyRunnerCfg, nearest
+from rslcore.config import OnPolicyRunnerCfg, RunnerCfg, nearest
 from rslcore.env.vec_env import VecEnv
 from rslcore.tasks import external, half_cheetah, quadruped_flat
 from rslcore.tasks.quadruped_flat import training as quadruped_training
+from rslcore.tasks.quadruped_flat.teacher_student import NUM_STUDENT_ENVS
 
 Policy = Callable[[TensorDict], torch.Tensor]
 """Observations of N environments to actions [N, A]; a model from ``runner.get_inference_policy()`` is one."""
@@ -31,7 +32,7 @@ class TaskSpec:
     """One line for a listing."""
     make_env: Callable[..., VecEnv]
     """``make_env(num_envs, seed=0, device="cpu")``. Imports the simulator."""
-    cfg: Callable[[], OnPolicyRunnerCfg]
+    cfg: Callable[[], RunnerCfg]
     """Training configuration, a new object per call."""
     num_envs: int
     """Environments to train with."""
@@ -39,6 +40,8 @@ class TaskSpec:
     """Extras of the package that the environment needs, e.g. "mujoco"."""
     evaluate: Callable[[VecEnv, Policy, int], dict[str, Any]] | None = None
     """``evaluate(env, policy, episodes)`` returns measures of the policy, numbers or nested dicts of numbers."""
+    teacher_task: str = ""
+    """Task in which the teacher of a student learns; empty for tasks without a teacher."""
 
 
 _TASKS = {
@@ -52,6 +55,25 @@ _TASKS = {
             num_envs=quadruped_training.NUM_ENVS,
             extras=("mujoco",),
             evaluate=quadruped_flat.evaluate,
+        ),
+        TaskSpec(
+            name="quadruped-flat-teacher",
+            description="the same, by a policy that sees what no robot can measure, such as its velocity and friction",
+            make_env=quadruped_flat.QuadrupedTeacherStudentEnv,
+            cfg=quadruped_flat.teacher_cfg,
+            num_envs=quadruped_training.NUM_ENVS,
+            extras=("mujoco",),
+            evaluate=quadruped_flat.evaluate,
+        ),
+        TaskSpec(
+            name="quadruped-flat-student",
+            description="the same, by an LSTM that sees what a robot measures and imitates a teacher (--teacher RUN)",
+            make_env=quadruped_flat.QuadrupedTeacherStudentEnv,
+            cfg=quadruped_flat.student_cfg,
+            num_envs=NUM_STUDENT_ENVS,
+            extras=("mujoco",),
+            evaluate=quadruped_flat.evaluate,
+            teacher_task="quadruped-flat-teacher",
         ),
         TaskSpec(
             name="half-cheetah",
