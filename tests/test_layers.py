@@ -33,7 +33,7 @@ BELOW = {
     "env": {"ops", "utils"},
     "checkpoint": {"_files"},
     "export": {"_files"},
-    "logging": {"_files", "config", "utils"},
+    "logging": {"_files", "ops", "config", "utils"},
     "tasks": {"env", "config", "utils"},
     "runners": {"algorithms", "checkpoint", "export", "logging", "env", "config", "utils", "models"},
 }

@@ -34,17 +34,30 @@ def test_finished_episodes_equal_the_loop(num_envs: int, probability: float) -> 
     torch.manual_seed(num_envs)
     rewards = torch.randint(-3, 4, (12, num_envs)).float()
     dones = torch.rand(12, num_envs) < probability
-    statistics = EpisodeStatistics(num_envs, 5, 1, "cpu", window=20)
+    statistics = EpisodeStatistics(num_envs, "cpu", window=20)
     collected: deque[list[float]] = deque(maxlen=20)
     for t in range(12):
-        statistics.step([rewards[t]], dones[t])
+        statistics.step(rewards[t], dones[t])
         if t == 3:
-            collected.extend(statistics.collect([])[0])  # a rollout may be read early; the next has 8 > 5 steps
+            collected.extend(statistics.collect([])[0])  # between any two steps
     episodes, others = statistics.collect([torch.tensor(4.5), torch.tensor(7)])
     collected.extend(episodes)
     assert others == [4.5, 7.0]
     assert list(collected) == by_hand(rewards, dones, 20)
     assert statistics.collect([])[0] == []
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_intrinsic_rewards_are_summed_apart(given: bool) -> None:
+    """Rows are length, sum of both rewards, of the extrinsic and of the intrinsic ones, which count 0 where missing."""
+    statistics = EpisodeStatistics(3, "cpu", window=5, intrinsic_rewards=True)
+    for done in ([0, 0, 1], [1, 0, 1]):
+        extra = torch.tensor([0.5, 0.25, 2.0]) if given else None
+        statistics.step(torch.tensor([[1], [2], [3]]), torch.tensor(done, dtype=torch.float64), extra)
+    episodes, _ = statistics.collect([])
+    expected = [[1, 5, 3, 2], [2, 3, 2, 1], [1, 5, 3, 2]] if given else [[1, 3, 3, 0], [2, 2, 2, 0], [1, 3, 3, 0]]
+    assert episodes == expected
+    assert statistics.running[:, 1].tolist() == ([2, 4.5, 4, 0.5] if given else [2, 4, 4, 0])
 
 
 def test_device_is_read_once_per_iteration(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,9 +79,7 @@ class Logger:
         if self._has_rnd:
             self.erewbuffer: deque[float] = deque(maxlen=WINDOW)
             self.irewbuffer: deque[float] = deque(maxlen=WINDOW)
-        self._episodes = EpisodeStatistics(
-            num_envs, cfg["num_steps_per_env"], 3 if self._has_rnd else 1, device, window=WINDOW
-        )
+        self._episodes = EpisodeStatistics(num_envs, device, WINDOW, intrinsic_rewards=self._has_rnd)
         self._reported = LogAverages()
         self._metrics: MetricsFile | None = None
         self._learn_time = 0.0
@@ -138,10 +136,7 @@ class Logger:
         reported = extras.get("episode", extras.get("log"))
         if reported:
             self._reported.add(reported)
-        if self._has_rnd and intrinsic_rewards is not None:
-            self._episodes.step([rewards + intrinsic_rewards, rewards, intrinsic_rewards], dones)
-        else:
-            self._episodes.step([rewards], dones)
+        self._episodes.step(rewards, dones, intrinsic_rewards)
 
     def log(
         self,

@@ -9,55 +9,63 @@ from typing import Any
 
 import torch
 
+from rslcore import ops
+
+_FLAGS = (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32)
+"""Dtypes of `dones` that `ops.episode_stats` takes."""
+
 
 class EpisodeStatistics:
-    """Sums over running episodes, and the sums of the episodes that finished, without a read by the host per step.
+    """Sums over running episodes, and the last finished ones, without a read by the host per step.
 
-    Every step writes the running sums and who finished into buffers of one rollout; :meth:`collect` picks the last
-    finished episodes out of them, in the order they finished (steps first, then environments, as rsl_rl 5.5.1).
+    One `ops.episode_stats` per step does the bookkeeping on the device; :meth:`collect` reads what finished since it
+    was last called, in the order of rsl_rl 5.5.1 (steps first, then environments).
     """
 
     running: torch.Tensor
-    """Row 0: steps so far, rows 1..K: summed rewards so far. float32 [1 + K, N]."""
+    """Row 0: steps so far, row 1: rewards so far; with intrinsic rewards (in row 1 included) row 2: the other rewards,
+    row 3: the intrinsic ones. float32 [R, N]."""
 
     def __init__(
-        self, num_envs: int, num_steps: int, num_sums: int, device: torch.device | str, window: int = 100
+        self, num_envs: int, device: torch.device | str, window: int = 100, *, intrinsic_rewards: bool = False
     ) -> None:
         """Allocate the buffers.
 
         Args:
             num_envs: Environments (N).
-            num_steps: Steps per rollout (T); more steps between two reads cost one more read.
-            num_sums: Kinds of rewards that are summed (K).
             device: Device of the rewards.
-            window: How many finished episodes are kept per read; later ones displace earlier ones.
+            window: How many finished episodes are kept; later ones displace earlier ones.
+            intrinsic_rewards: Whether there are intrinsic rewards, to be summed apart too.
         """
-        rows = 1 + num_sums
+        rows = 4 if intrinsic_rewards else 2
         self.window = window
         self.running = torch.zeros(rows, num_envs, device=device)
-        self._finished = torch.zeros(rows, num_steps, num_envs, device=device)
-        self._done = torch.zeros(num_steps, num_envs, dtype=torch.bool, device=device)
-        self._targets = torch.arange(1 - window, 1, device=device)
-        self._step = 0
-        self._overflow: list[list[float]] = []
+        self._finished = torch.zeros(window, rows, device=device)
+        self._count = torch.zeros((), dtype=torch.int64, device=device)
+        self._collected = torch.zeros((), dtype=torch.int64, device=device)
 
-    def step(self, rewards: Sequence[torch.Tensor], dones: torch.Tensor) -> None:
+    @torch.no_grad()
+    def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step of all environments.
 
         Args:
-            rewards: K tensors [N].
-            dones: [N], any dtype; > 0 where the episode ended on this step.
+            rewards: [N], any dtype.
+            dones: [N], any dtype; set where the episode ended on this step.
+            intrinsic_rewards: [N]; left out, they count as 0.
         """
-        if self._step == self._done.shape[0]:
-            self._overflow = self.collect([])[0]
-        self.running[0] += 1
-        for row, reward in enumerate(rewards, start=1):
-            self.running[row] += reward
-        done = self._done[self._step]
-        torch.gt(dones, 0, out=done)
-        self._finished[:, self._step].copy_(self.running)
-        self.running.masked_fill_(done, 0)
-        self._step += 1
+        rewards = self._prepared(rewards)
+        if self.running.shape[0] == 2:
+            intrinsic = None
+        elif intrinsic_rewards is None:
+            intrinsic = torch.zeros_like(rewards)
+        else:
+            intrinsic = self._prepared(intrinsic_rewards)
+        if dones.dtype not in _FLAGS:
+            dones = dones > 0
+        ops.episode_stats(
+            *(rewards, dones.to(self.running.device), self.running, self._finished, self._count),
+            intrinsic_rewards=intrinsic,
+        )
 
     def collect(self, others: Sequence[torch.Tensor]) -> tuple[list[list[float]], list[float]]:
         """Return what finished since the last call, and other scalars with the same single read of the device.
@@ -66,26 +74,22 @@ class EpisodeStatistics:
             others: 0-d tensors to be read along.
 
         Returns:
-            One list [length, sum 1, .., sum K] per finished episode, oldest first, at most ``window`` of them; and the
+            One row of sums, as in `running`, per finished episode, oldest first, at most ``window`` of them; and the
             values of ``others``.
         """
-        rows, num_steps = self.running.shape[0], self._step
-        device = self.running.device
+        device, window = self.running.device, self.window
+        fresh = (self._count - self._collected).clamp(max=window)
         parts = [value.detach().to(device, torch.float32).reshape(1) for value in others]
-        if num_steps > 0:
-            number = self._done[:num_steps].reshape(-1).cumsum(0)  # 1-based number of each finished episode
-            total = number[-1]
-            index = torch.searchsorted(number, total + self._targets).clamp_(max=number.numel() - 1)
-            recent = self._finished[:, :num_steps].reshape(rows, -1)[:, index]
-            parts += [total.clamp(max=self.window).to(torch.float32).reshape(1), recent.t().reshape(-1)]
-        values: list[float] = torch.cat(parts).tolist() if parts else []
-        self._step = 0
-        episodes, self._overflow = self._overflow, []
-        if num_steps > 0:
-            table = values[len(others) + 1 :]
-            count = int(values[len(others)])
-            episodes += [table[i * rows : (i + 1) * rows] for i in range(self.window - count, self.window)]
-        return episodes[-self.window :], values[: len(others)]
+        parts += [torch.stack([fresh, self._count % window]).float(), self._finished.flatten()]
+        values: list[float] = torch.cat(parts).tolist()
+        self._collected.copy_(self._count)
+        number, end = (int(value) for value in values[len(others) : len(others) + 2])
+        sums, rows = values[len(others) + 2 :], self.running.shape[0]
+        slots = [slot % window for slot in range(end - number, end)]
+        return [sums[slot * rows : (slot + 1) * rows] for slot in slots], values[: len(others)]
+
+    def _prepared(self, rewards: torch.Tensor) -> torch.Tensor:
+        return rewards.to(self.running.device, self.running.dtype)
 
 
 class LogAverages:
