@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from rslcore.algorithms import PPO
-from rslcore.models import MLPModel
+from rslcore.models import ActorCritic, MLPModel, StudentTeacherRecurrent
+from rslcore.modules import MLP
 from rslcore.utils import (
     check_keywords,
     resolve_callable,
@@ -33,6 +34,9 @@ OBS = {"policy": torch.zeros(2, 3), "critic": torch.zeros(2, 4)}
         ("rsl_rl.algorithms:PPO", PPO),
         ("rsl_rl.algorithms.ppo:PPO", PPO),
         ("rsl_rl.models.MLPModel", MLPModel),
+        ("rsl_rl.modules:ActorCritic", ActorCritic),
+        ("rsl_rl.modules.student_teacher_recurrent.StudentTeacherRecurrent", StudentTeacherRecurrent),
+        ("rsl_rl.networks:MLP", MLP),
         ("collections:OrderedDict", collections.OrderedDict),
         ("collections.OrderedDict.fromkeys", collections.OrderedDict.fromkeys),
         ("collections:OrderedDict.fromkeys", collections.OrderedDict.fromkeys),

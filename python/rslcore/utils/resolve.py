@@ -25,6 +25,9 @@ _PUBLIC_PACKAGES = ("algorithms", "models", "modules", "storage", "env", "runner
 _ORIGINAL = "rsl_rl"
 """Root of the names that configurations written for rsl_rl use; they mean the class of the same name here."""
 
+_MOVED = {"utils": ("logging",), "modules": ("models",), "networks": ("modules",)}
+"""Where rslcore has what rsl_rl has elsewhere: log writers; the policies of 2.x and 3.x; the networks of 3.x."""
+
 _ACTIVATIONS: dict[str, type[torch.nn.Module]] = {
     "elu": torch.nn.ELU,
     "selu": torch.nn.SELU,
@@ -213,8 +216,7 @@ def _resolve_simple_name(name: str) -> Callable[..., Any]:
 def _resolve_original_name(name: str) -> Callable[..., Any] | None:
     """The public class here of a name within rsl_rl; None if there is none."""
     parts = name.replace(":", ".").split(".")
-    # Log writers are among rsl_rl's utilities, and have a package of their own here.
-    for package in (parts[1], "logging") if parts[1] == "utils" else (parts[1],):
+    for package in (parts[1], *_MOVED.get(parts[1], ())):
         if package not in _PUBLIC_PACKAGES or importlib.util.find_spec(f"rslcore.{package}") is None:
             continue
         module = importlib.import_module(f"rslcore.{package}")
