@@ -178,3 +178,34 @@ def test_half_precision_outputs_are_computed_in_float32():
         reference = type(distribution)(2, 300) if isinstance(distribution, CategoricalDistribution) else distribution
         reference.update(mlp_output.float())
         torch.testing.assert_close(distribution.params, reference.params)
+
+
+def use(distribution, mlp_output):
+    """Everything that a rollout and an update ask of a distribution."""
+    distribution.update(mlp_output)
+    outputs = distribution.sample()
+    kl = distribution.kl_divergence(distribution.params, distribution.params)
+    return outputs, distribution.log_prob(outputs), distribution.entropy, distribution.mean, distribution.std, kl
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GaussianDistribution(A),
+        lambda: HeteroscedasticGaussianDistribution(A, std_type="log"),
+        lambda: CategoricalDistribution(A, SIZES),
+    ],
+    ids=["gaussian", "heteroscedastic", "categorical"],
+)
+def test_no_value_is_read_off_the_cpu_or_in_a_graph(make):
+    """Law: all works where values cannot be read, and in one graph of torch.compile (torch has no such Beta sampler)."""
+    distribution = make()
+    mlp_output = make_mlp_output(distribution).detach().float()
+    results = []
+    for call in (use, torch.compile(use, backend="eager", fullgraph=True)):
+        torch.manual_seed(0)
+        results.append(call(distribution, mlp_output))
+    for eager, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(eager, compiled)
+    shapes = [output.shape for output in use(distribution.to("meta"), mlp_output.to("meta"))]
+    assert shapes == [output.shape for output in results[0]]

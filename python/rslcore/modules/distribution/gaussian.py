@@ -92,7 +92,7 @@ class GaussianDistribution(Distribution):
         self._require_finite(mean=mean, std=std)
         with torch.no_grad():
             # torch.normal gives the same, but makes the host wait for a GPU to check the standard deviation.
-            noise = torch.randn(mean.shape, dtype=torch.result_type(mean, std), device=mean.device)
+            noise = torch.randn(mean.shape, dtype=torch.promote_types(mean.dtype, std.dtype), device=mean.device)
             return noise.mul_(std).add_(mean)
 
     def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
