@@ -198,7 +198,7 @@ def use(distribution, mlp_output):
     ids=["gaussian", "heteroscedastic", "categorical"],
 )
 def test_no_value_is_read_off_the_cpu_or_in_a_graph(make):
-    """Law: all works where values cannot be read, and in one graph of torch.compile (torch has no such Beta sampler)."""
+    """Law: all works where values cannot be read, and in one graph of torch.compile (torch cannot draw Beta there)."""
     distribution = make()
     mlp_output = make_mlp_output(distribution).detach().float()
     results = []
