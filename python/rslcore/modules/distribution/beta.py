@@ -24,7 +24,7 @@ class BetaDistribution(Distribution):
     """Independent Beta distributions on [0, 1], scaled to ``action_range``.
 
     Chou, Maturana and Scherer 2017, "Improving Stochastic Policy Gradients in Continuous Control with Deep
-    Reinforcement Learning using the Beta Distribution", section 4. The MLP [B, 2, A] gives alpha, then beta, each
+    Reinforcement Learning using the Beta Distribution" (ICML). The MLP [B, 2, A] gives alpha, then beta, each
     before softplus + 1: a density has one peak, or is flat.
     """
 
