@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rslcore.cli import run_folder
 from rslcore.cli.errors import CliError
-from rslcore.config import OnPolicyRunnerCfg, nearest
+from rslcore.config import RunnerCfg, nearest
 
 if TYPE_CHECKING:
     from rslcore.env import VecEnv
@@ -54,6 +56,29 @@ def find_task(name: str, command: str) -> TaskSpec:
         return tasks.get(name)
 
 
+def find_run(path: Path, task: str | None, command: str) -> tuple[Path, TaskSpec, RunnerCfg]:
+    """Return the checkpoint that a file or a run folder stands for, with the task and the configuration it is of.
+
+    Args:
+        path: A model_*.pt file, or a run folder, whose latest one is taken.
+        task: Name of the task; None is the one kept in the run folder.
+        command: The command, for errors.
+
+    Raises:
+        CliError: There is no such checkpoint, or nobody says of which task it is.
+    """
+    from rslcore import checkpoint
+
+    with user_errors(command):
+        file = checkpoint.resolve(path)
+    settings = run_folder.read(file.parent)
+    name = task or (settings.task if settings else None)
+    if name is None:
+        raise CliError(f"{command}: '{file.parent}' does not say which task this is; give it with --task")
+    spec = find_task(name, command)
+    return file, spec, make_cfg(settings.agent, spec, file.parent / "params", command) if settings else spec.cfg()
+
+
 def choose_device(name: str, command: str) -> str:
     """Return a device that torch can use: "auto" is the first GPU where there is one, else the CPU.
 
@@ -84,14 +109,14 @@ def make_env(spec: TaskSpec, num_envs: int, seed: int, device: str, command: str
         return spec.make_env(num_envs, seed=seed, device=device)
 
 
-def make_cfg(values: dict[str, Any], spec: TaskSpec, source: Path, command: str) -> OnPolicyRunnerCfg:
+def make_cfg(values: dict[str, Any], spec: TaskSpec, source: Path, command: str) -> RunnerCfg:
     """Build the training configuration kept in a run folder."""
     with user_errors(f"{command}: {source}"):
         return type(spec.cfg()).from_dict(values)
 
 
 def make_runner(
-    env: VecEnv, cfg: OnPolicyRunnerCfg, log_dir: Path | None, device: str, console: str, command: str
+    env: VecEnv, cfg: RunnerCfg, log_dir: Path | None, device: str, console: str, command: str
 ) -> OnPolicyRunner:
     """Build the runner that a configuration asks for."""
     from rslcore.logging.console import make_console
@@ -108,3 +133,12 @@ def make_runner(
         if hasattr(getattr(runner, "logger", None), "console"):
             runner.logger.console = own_console
         return runner
+
+
+def load_policy(env: VecEnv, cfg: RunnerCfg, file: Path, device: str, command: str) -> OnPolicyRunner:
+    """Return a silent runner without a run folder, with the policy of a checkpoint loaded and nothing else of it."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        runner = make_runner(env, cfg, None, device, "none", command)
+    with user_errors(f"{command}: {file}"):
+        runner.load(file, load_cfg={"actor": True, "student": True})
+    return runner

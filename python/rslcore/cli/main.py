@@ -15,6 +15,7 @@ from rslcore.config import nearest
 COMMANDS = {
     "train": "train a policy on a task",
     "play": "evaluate a trained policy, and film it",
+    "export": "write a trained policy as TorchScript and ONNX",
     "tasks": "list the tasks that can be trained",
     "doctor": "check what works on this machine, and how to fix what does not",
 }
@@ -41,6 +42,7 @@ examples:
   rslcore train half-cheetah --num-envs 128 --seed 1 --algorithm.gamma 0.98
   rslcore train --resume runs/quadruped-flat/2026-01-31_12-00-00
   rslcore play runs/quadruped-flat/2026-01-31_12-00-00 --video walk.mp4
+  rslcore export runs/quadruped-flat/2026-01-31_12-00-00 --format onnx
   rslcore train --help                            every setting and its default
 """
 

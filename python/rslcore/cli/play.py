@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import json
 import math
 import os
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import tyro
 from rich.console import Console
 
-from rslcore.cli import run_folder, video
+from rslcore.cli import video
 from rslcore.cli.arguments import parse
-from rslcore.cli.building import choose_device, error_text, find_task, make_cfg, make_env, make_runner, user_errors
+from rslcore.cli.building import choose_device, error_text, find_run, load_policy, make_env
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
 
@@ -89,17 +88,8 @@ def _check(options: PlayOptions) -> None:
 
 
 def _play(options: PlayOptions) -> dict[str, Any]:
-    from rslcore import checkpoint
-
     console = Console(quiet=options.json, highlight=False, markup=False, soft_wrap=True)
-    with user_errors("play"):
-        file = checkpoint.resolve(options.checkpoint)
-    settings = run_folder.read(file.parent)
-    name = options.task or (settings.task if settings else None)
-    if name is None:
-        raise CliError(f"play: '{file.parent}' does not say which task this is; give it with --task")
-    spec = find_task(name, "play")
-    cfg = make_cfg(settings.agent, spec, file.parent / "params", "play") if settings else spec.cfg()
+    file, spec, cfg = find_run(options.checkpoint, options.task, "play")
     device = choose_device(options.device, "play")
     seed = cfg.seed + UNSEEN_SEED_OFFSET if options.seed is None else options.seed
 
@@ -108,10 +98,7 @@ def _play(options: PlayOptions) -> dict[str, Any]:
     if backend is not None:
         os.environ["MUJOCO_GL"] = backend
     film_env = make_env(spec, 1, seed, device, "play")
-    with contextlib.redirect_stdout(io.StringIO()):  # the figures are the output, not the models
-        runner = make_runner(film_env, cfg, None, device, "none", "play")
-    with user_errors(f"play: {file}"):
-        runner.load(file, load_cfg={"actor": True})
+    runner = load_policy(film_env, cfg, file, device, "play")
     policy = runner.get_inference_policy(device)
     console.print(f"Playing {file} on task {spec.name}")
 

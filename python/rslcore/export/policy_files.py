@@ -32,10 +32,9 @@ def export_to_jit(policy: Any, path: str | os.PathLike[str]) -> None:  # noqa: A
         OSError: The file cannot be written.
     """
     model = _deployed(policy, "as_jit", "export_to_jit")
-    with _quiet():
-        scripted = torch.jit.script(model)
     content = io.BytesIO()
-    torch.jit.save(scripted, content)
+    with _quiet():
+        torch.jit.save(torch.jit.script(model), content)
     with replacing(path) as file:
         file.write(content.getbuffer())
 
@@ -77,8 +76,12 @@ def export_to_onnx(policy: Any, path: str | os.PathLike[str], *, verbose: bool =
 
 def require_onnx() -> None:
     """Raise an ``ImportError`` that says what to install where the package onnx is missing."""
-    if importlib.util.find_spec("onnx") is None:
+    if not _has_onnx():
         raise ImportError('export to ONNX needs the package onnx; install it with: pip install "rslcore[onnx]"')
+
+
+def _has_onnx() -> bool:
+    return importlib.util.find_spec("onnx") is not None
 
 
 def _deployed(policy: Any, method: str, operation: str, **arguments: Any) -> Any:  # noqa: ANN401
