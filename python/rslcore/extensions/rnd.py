@@ -90,12 +90,12 @@ class RandomNetworkDistillation(nn.Module):
         self.update_counter = 0
         """Env steps so far; the weight schedule counts in them."""
 
-        self.state_normalizer: nn.Module = (
+        self.state_normalizer: EmpiricalNormalization | nn.Identity = (
             EmpiricalNormalization(num_states, until=NORMALIZED_SAMPLES).to(device)
             if state_normalization
             else nn.Identity()
         )
-        self.reward_normalizer: nn.Module = (
+        self.reward_normalizer: EmpiricalDiscountedVariationNormalization | nn.Identity = (
             EmpiricalDiscountedVariationNormalization([], until=NORMALIZED_SAMPLES).to(device)
             if reward_normalization
             else nn.Identity()
@@ -137,12 +137,12 @@ class RandomNetworkDistillation(nn.Module):
 
     def update_normalization(self, obs: TensorDict) -> None:
         """Let the normalizer of the states, if there is one, learn from observations [B, ...]."""
-        if self.state_normalization:
-            self.state_normalizer.update(self.get_rnd_state(obs))  # type: ignore[operator]
+        if isinstance(self.state_normalizer, EmpiricalNormalization):
+            self.state_normalizer.update(self.get_rnd_state(obs))
 
     def progress_state(self) -> dict[str, Any]:
         """Return what a run needs to continue exactly and the state dict of rsl_rl 5.5.1 lacks."""
-        average = self.reward_normalizer.discounted_avg if self.reward_normalization else None
+        average: torch.Tensor | None = getattr(self.reward_normalizer, "discounted_avg", None)
         return {
             "update_counter": self.update_counter,
             "discounted_avg": torch.zeros(0) if average is None else average.clone(),
@@ -155,7 +155,7 @@ class RandomNetworkDistillation(nn.Module):
         """
         self.update_counter = int(state["update_counter"])
         self.weight = self._scheduled_weight()
-        if self.reward_normalization:
+        if isinstance(self.reward_normalizer, EmpiricalDiscountedVariationNormalization):
             self.reward_normalizer.discounted_avg = state["discounted_avg"].to(self.device, copy=True)
 
     def _scheduled_weight(self) -> float:

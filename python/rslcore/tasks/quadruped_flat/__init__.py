@@ -4,6 +4,7 @@
 
 from rslcore.tasks.quadruped_flat.env import QuadrupedFlatCfg, QuadrupedFlatEnv, RewardWeights
 from rslcore.tasks.quadruped_flat.evaluate import evaluate
+from rslcore.tasks.quadruped_flat.symmetry import left_right
 from rslcore.tasks.quadruped_flat.teacher_student import QuadrupedTeacherStudentEnv, student_cfg, teacher_cfg
 from rslcore.tasks.quadruped_flat.training import training_cfg
 
@@ -13,6 +14,7 @@ __all__ = [
     "QuadrupedTeacherStudentEnv",
     "RewardWeights",
     "evaluate",
+    "left_right",
     "student_cfg",
     "teacher_cfg",
     "training_cfg",
