@@ -297,6 +297,19 @@ def test_bad_input_is_named_and_nothing_written(op: str, change: dict, error: ty
     assert before is out or torch.equal(before, out)
 
 
+@pytest.mark.parametrize("starts", [[0, 1, 12], [-1, 1, 2], [0, 0, 2], [0, 2, 1], [3, 1, 2]], ids=str)
+@pytest.mark.parametrize("op", ["pad_trajectories", "unpad_trajectories"])
+def test_reference_refuses_what_the_kernels_refuse(op: str, starts: list[int]) -> None:
+    """Trajectories that leave the rollout, overlap or are out of order: the fallback says the same."""
+    messages = []
+    sizes = {"num_envs": 3} if op == "unpad_trajectories" else {}
+    for function in (getattr(ops, op), getattr(reference, op)):
+        with pytest.raises(ValueError, match=f"^{op}: `starts` and `lengths` must be trajectories of") as raised:
+            function(GOOD["x"], torch.tensor(starts), GOOD["lengths"], **sizes)
+        messages.append(str(raised.value))
+    assert messages[0] == messages[1]
+
+
 def test_other_bad_input_is_named() -> None:
     """The same for what only one of the functions takes."""
     starts, lengths = GOOD["starts"], GOOD["lengths"]
@@ -350,6 +363,42 @@ def test_other_bad_input_is_named() -> None:
         with pytest.raises(error) as raised:
             call()
         assert message in str(raised.value)
+
+
+FOLDED = torch.zeros(40).as_strided((4, 3, 2), (4, 1, 1))
+"""Rows of two elements that begin one element apart."""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: ops.pad_trajectories(*GOOD.values(), out=FOLDED),
+        lambda: ops.unpad_trajectories(*GOOD.values(), num_envs=3, out=FOLDED),
+        lambda: ops.split_trajectories(
+            torch.zeros(4, 3), out=(torch.zeros(1).long().expand(12), torch.zeros(12).long(), torch.zeros(4).long())
+        ),
+    ],
+)
+def test_target_with_folded_memory_is_refused(call: Callable[[], object]) -> None:
+    """A view whose elements share memory cannot hold a result."""
+    with pytest.raises(ValueError, match=r"_trajectories: `out.*memory of its own"):
+        call()
+    assert not FOLDED.any()
+
+
+def test_sparse_is_refused() -> None:
+    """The kernels read dense memory."""
+    with pytest.raises(ValueError, match="`x` must be a dense tensor"):
+        ops.pad_trajectories(GOOD["x"].to_sparse(), GOOD["starts"], GOOD["lengths"])
+
+
+def test_autograd_notices_what_was_written() -> None:
+    """A tensor that backward needs and an operator has written since is an error, not a wrong gradient."""
+    saved = torch.ones(4, 3, 2)
+    y = torch.ones(4, 3, 2, requires_grad=True) * saved
+    ops.pad_trajectories(*GOOD.values(), out=saved)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
 
 
 @pytest.mark.parametrize(

@@ -277,9 +277,7 @@ def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torc
         torch.index_select(field, 0, index, out=target)
 
 
-def split_trajectories(
-    dones: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, offsets: torch.Tensor
-) -> None:
+def split_trajectories(dones: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, offsets: torch.Tensor) -> None:
     """Trajectories of a rollout [T, N]: environment by environment, one ends where an episode or the rollout does.
 
     Trajectory k begins on row starts[k] = t * N + n of the flat rollout and has lengths[k] steps; those of environment
@@ -304,7 +302,7 @@ def split_trajectories(
 def pad_trajectories(x: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Step l of trajectory k of `x` [T, N, ...] at [l, k] of the result [T, K, ...], zero behind its last step."""
     num_steps, num_envs = x.shape[:2]
-    rows = _trajectory_rows(starts, lengths, num_steps, num_envs)
+    rows = _trajectory_rows("pad_trajectories", starts, lengths, num_steps, num_envs)
     zero = x.new_zeros(1, *x.shape[2:])
     return torch.cat([x.flatten(0, 1), zero])[rows]
 
@@ -319,7 +317,7 @@ def unpad_trajectories(
 ) -> torch.Tensor:
     """The steps of padded trajectories [T, K, ...] back at their places [T, N, ...]; places of none are zero."""
     num_steps = padded.shape[0]
-    rows = _trajectory_rows(starts, lengths, num_steps, num_envs)
+    rows = _trajectory_rows("unpad_trajectories", starts, lengths, num_steps, num_envs)
     flat = padded.new_zeros(num_steps * num_envs + 1, *padded.shape[2:])
     return flat.index_put((rows,), padded)[:-1].unflatten(0, (num_steps, num_envs))
 
@@ -331,8 +329,28 @@ def unpad_trajectories_out(
     out.copy_(unpad_trajectories(padded, starts, lengths, num_envs))
 
 
-def _trajectory_rows(starts: torch.Tensor, lengths: torch.Tensor, num_steps: int, num_envs: int) -> torch.Tensor:
+def _trajectory_rows(
+    op: str, starts: torch.Tensor, lengths: torch.Tensor, num_steps: int, num_envs: int
+) -> torch.Tensor:
     """Row of the flat rollout for each step of padded trajectories [T, K]; T * N, one too many, for padding."""
+    if starts.device.type == "cpu":
+        _check_trajectories(op, starts, lengths, num_steps, num_envs)
     steps = torch.arange(num_steps, device=starts.device)[:, None]
     rows, end = starts + steps * num_envs, num_steps * num_envs
-    return torch.where((steps < lengths) & (starts >= 0) & (rows >= 0) & (rows < end), rows, end)
+    return torch.where((steps < lengths) & (starts >= 0) & (starts < end) & (rows < end), rows, end)
+
+
+def _check_trajectories(op: str, starts: torch.Tensor, lengths: torch.Tensor, num_steps: int, num_envs: int) -> None:
+    """Refuse trajectories that leave the rollout, or precede or overlap the one before."""
+    steps, envs = starts // max(num_envs, 1), starts % max(num_envs, 1)
+    inside = (starts >= 0) & (steps < num_steps) & (lengths > 0) & (lengths <= num_steps - steps)
+    first = torch.where(inside, envs * num_steps + steps, -1)
+    ends = torch.where(inside, first + lengths, 0).cummax(dim=0).values
+    free = torch.cat([ends.new_zeros(1), ends[:-1]])[: first.shape[0]]
+    bad = ((lengths != 0) & (first < free)).nonzero().flatten()
+    if bad.numel() > 0:
+        k = int(bad[0])
+        raise ValueError(
+            f"{op}: `starts` and `lengths` must be trajectories of a rollout [{num_steps}, {num_envs}] in the order of "
+            f"split_trajectories, got starts[{k}] = {int(starts[k])}, lengths[{k}] = {int(lengths[k])}"
+        )
