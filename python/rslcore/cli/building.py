@@ -80,7 +80,7 @@ def find_run(path: Path, task: str | None, command: str) -> tuple[Path, TaskSpec
 
 
 def choose_device(name: str, command: str) -> str:
-    """Return a device that torch can use: "auto" is the first GPU where there is one, else the CPU.
+    """Return a device that torch can use: "auto" is this process's GPU where there is one, else the CPU.
 
     Raises:
         CliError: The name is no device, or torch cannot use it here.
@@ -88,7 +88,10 @@ def choose_device(name: str, command: str) -> str:
     import torch
 
     if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        from rslcore.runners.distributed import read_ranks
+
+        with user_errors(command):
+            return f"cuda:{read_ranks().local_rank}" if torch.cuda.is_available() else "cpu"
     try:
         torch.device(name)
     except RuntimeError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -78,31 +79,40 @@ class _Job:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Train, evaluate, and say where the results are."""
+    """Train, evaluate, and say where the results are.
+
+    Started by ``torchrun``, the processes train one policy, each on environments and a GPU of its own; the first one
+    alone prints and writes.
+    """
     job = _read_job(list(arguments))
     options = job.options
     import torch
 
+    from rslcore.runners.distributed import read_ranks
+
     if options.threads > 0:
         torch.set_num_threads(options.threads)
     with user_errors("train"):
-        torch.manual_seed(job.cfg.seed)
+        ranks = read_ranks()
+        torch.manual_seed(job.cfg.seed + ranks.global_rank)
     device = choose_device(options.device, "train")
+    # Environments of different processes get different seeds, those of the libraries that count up from it too.
+    env_seed = job.cfg.seed + ranks.global_rank * options.num_envs
+    if ranks.global_rank > 0:
+        with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+            return _help_to_train(job, env_seed, device)
     if not options.json:
-        print(f"Training {job.spec.name}: {options.num_envs} environments, policy on {device}", flush=True)
-    env = make_env(job.spec, options.num_envs, job.cfg.seed, device, "train")
+        processes = f"{ranks.world_size} processes with " if ranks.world_size > 1 else ""
+        print(f"Training {job.spec.name}: {processes}{options.num_envs} environments, policy on {device}", flush=True)
+    env = make_env(job.spec, options.num_envs, env_seed, device, "train")
     folder = job.resumed_folder or run_folder.create(
         options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name
     )
     with _file_errors(folder), run_folder.unchanged_on_error(folder, new=job.resumed_folder is None):
         runner = make_runner(env, job.cfg, folder, device, "json" if options.json else "auto", "train")
+        _load(job, runner)
         if job.checkpoint is not None:
-            with user_errors(f"train: {job.checkpoint}"):
-                runner.load(job.checkpoint)
             _settle_with_checkpoint(job, runner, arguments)
-        elif job.teacher is not None:
-            with user_errors(f"train: {job.teacher}"):
-                runner.load(job.teacher)
         # Not before the settings have proved good.
         run_folder.write(
             folder,
@@ -115,6 +125,24 @@ def run(arguments: Sequence[str]) -> int:
         )
         _learn(job, runner, folder)
     return _finish(job, runner, folder, device)
+
+
+def _help_to_train(job: _Job, env_seed: int, device: str) -> int:
+    """Train as one of several processes, but not the first: without a run folder."""
+    env = make_env(job.spec, job.options.num_envs, env_seed, device, "train")
+    runner = make_runner(env, job.cfg, None, device, "none", "train")
+    _load(job, runner)
+    if runner.next_iteration < job.cfg.max_iterations:
+        runner.learn(job.cfg.max_iterations - runner.next_iteration, job.cfg.init_at_random_ep_len)
+    return 0
+
+
+def _load(job: _Job, runner: OnPolicyRunner) -> None:
+    """Load the run that is continued, or the teacher."""
+    file = job.checkpoint or job.teacher
+    if file is not None:
+        with user_errors(f"train: {file}"):
+            runner.load(file)
 
 
 @contextlib.contextmanager
@@ -347,7 +375,12 @@ def _film(folder: Path, hints: list[str]) -> str | None:
     command = [sys.executable, "-m", "rslcore", "play", str(folder), "--episodes", "0", "--device", "cpu", "--json"]
     try:
         process = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FILM_TIMEOUT_S
+            command,
+            stdin=subprocess.DEVNULL,
+            env={name: value for name, value in os.environ.items() if name != "WORLD_SIZE"},  # it is alone
+            capture_output=True,
+            text=True,
+            timeout=FILM_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         hints.append(f"No video: {error_text(error)}")

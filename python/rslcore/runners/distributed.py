@@ -22,16 +22,11 @@ class Ranks:
     """Number of this process on its machine, and of its GPU."""
 
 
-def join_processes(device: torch.device | str) -> Ranks:
-    """Read WORLD_SIZE, RANK and LOCAL_RANK and join the process group: NCCL for GPUs, Gloo for the CPU.
-
-    Without WORLD_SIZE, or with 1, nothing is joined. A process group that exists already is used.
-
-    Args:
-        device: Device of this process; a GPU must be the one of its local rank, as rsl_rl 5.5.1 demands.
+def read_ranks() -> Ranks:
+    """Read WORLD_SIZE, RANK and LOCAL_RANK, which ``torchrun`` sets; without WORLD_SIZE, or with 1, one process.
 
     Raises:
-        ValueError: The ranks contradict the world size, or the device the local rank.
+        ValueError: The ranks contradict the world size.
     """
     ranks = Ranks(
         world_size=int(os.environ.get("WORLD_SIZE", "1")),
@@ -43,6 +38,23 @@ def join_processes(device: torch.device | str) -> Ranks:
     for name, rank in (("RANK", ranks.global_rank), ("LOCAL_RANK", ranks.local_rank)):
         if not 0 <= rank < ranks.world_size:
             raise ValueError(f"OnPolicyRunner: {name} must be below WORLD_SIZE {ranks.world_size}, got {rank}")
+    return ranks
+
+
+def join_processes(device: torch.device | str) -> Ranks:
+    """Join the process group that :func:`read_ranks` finds: NCCL for GPUs, Gloo for the CPU.
+
+    A single process joins nothing. A process group that exists already is used.
+
+    Args:
+        device: Device of this process; a GPU must be the one of its local rank, as rsl_rl 5.5.1 demands.
+
+    Raises:
+        ValueError: The ranks contradict the world size, or the device the local rank.
+    """
+    ranks = read_ranks()
+    if ranks.world_size <= 1:
+        return ranks
     on_gpu = torch.device(device).type == "cuda"
     if on_gpu and str(device) != f"cuda:{ranks.local_rank}":
         raise ValueError(
