@@ -241,7 +241,7 @@ def test_tasks_do_not_import_the_simulator():
 @pytest.mark.parametrize("before", [0, 3])
 def test_unstable_physics_ends_the_episode(before, tmp_path, monkeypatch):
     """NaN or huge velocities are a terminal state without reward and not a silent jump, from the first step on."""
-    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log file
+    monkeypatch.chdir(tmp_path)
     env = PendulumEnv()
     for _ in range(before):
         env.step(torch.ones(4, 1))
@@ -253,3 +253,4 @@ def test_unstable_physics_ends_the_episode(before, tmp_path, monkeypatch):
     assert rewards[[1, 3]].tolist() == [0.0, 0.0] and (rewards[[0, 2]] != 0.0).all()
     assert all(group.isfinite().all() for group in (*extras["final_obs"].values(), *observations.values()))
     assert not env.step(torch.ones(4, 1))[2].any()
+    assert not list(tmp_path.iterdir()), "MuJoCo wrote its log file"

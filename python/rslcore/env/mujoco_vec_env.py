@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def import_mujoco() -> tuple[ModuleType, ModuleType]:
-    """Import the simulator.
+    """Import the simulator, and keep it from writing MUJOCO_LOG.TXT into the folder it is used in.
+
+    A log file that was given another name is left alone.
 
     Returns:
         The modules ``mujoco`` and ``mjbatch``.
@@ -35,6 +37,10 @@ def import_mujoco() -> tuple[ModuleType, ModuleType]:
         raise ImportError(
             f'MujocoVecEnv: cannot import {error.name}; install the simulator with: pip install "rslcore[mujoco]"'
         ) from error
+    log = mujoco.MjLogConfig.get()
+    if log.logto_file and log.logfile == "MUJOCO_LOG.TXT":
+        log.logto_file = False
+        log.set()
     return mujoco, mjbatch
 
 
