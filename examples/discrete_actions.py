@@ -49,12 +49,12 @@ class Task:
 TASKS = {
     "cartpole": Task("Gymnasium", "CartPole-v1", solved=475, num_envs=16, iterations=100),
     "acrobot": Task("Gymnasium", "Acrobot-v1", solved=-100, num_envs=16, iterations=150),
-    "lunarlander": Task("EnvPool", "LunarLander-v3", solved=200, num_envs=64, iterations=200, gamma=0.995),
+    "lunarlander": Task("EnvPool", "LunarLander-v3", solved=200, num_envs=64, iterations=150, gamma=0.995),
 }
 SHORT = {
-    "cartpole": Task("Gymnasium", "CartPole-v1", solved=475, num_envs=16, iterations=24, points=3),
+    "cartpole": Task("Gymnasium", "CartPole-v1", solved=475, num_envs=16, iterations=16, points=2),
     "acrobot": Task("Gymnasium", "Acrobot-v1", solved=-100, num_envs=4, iterations=9, points=9),
-    "lunarlander": Task("EnvPool", "LunarLander-v3", solved=200, num_envs=16, iterations=18, points=9),
+    "lunarlander": Task("EnvPool", "LunarLander-v3", solved=200, num_envs=8, iterations=17, points=17),
 }
 NUM_STEPS_PER_ENV = 64
 EVALUATION_EPISODES = 64

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""examples/discrete_actions.py runs from its beginning to its picture."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "discrete_actions.py"
+
+
+def test_short_version_trains_and_draws(tmp_path):
+    """A task of each library is trained, shown and written; CartPole, pushed at random, lasts 22 steps: it learns."""
+    for package in ("gymnasium", "envpool", "matplotlib"):
+        pytest.importorskip(package)
+    numbers, picture = tmp_path / "numbers.json", tmp_path / "curves.png"
+    done = subprocess.run(
+        [sys.executable, EXAMPLE, "--short", "--tasks", "cartpole", "lunarlander", "--seeds", "1"]
+        + ["--json", numbers, "--picture", picture],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    runs = {run["model"]: run for run in json.loads(numbers.read_text())["runs"]}
+    assert set(runs) == {"cartpole", "lunarlander"}
+    assert runs["cartpole"]["final_return"] > 44
+    assert runs["lunarlander"]["env_steps"] == [17 * 64 * 8]
+    assert picture.stat().st_size > 1000
+    assert "CartPole-v1 (solved: 475)" in done.stdout and "EnvPool" in done.stdout
