@@ -279,3 +279,15 @@ def test_modes():
     alg.eval_mode()
     assert not alg.student.training
     assert alg.get_policy() is alg.student
+
+
+def test_compiled_models_leave_the_raw_ones_in_reach():
+    """Law: compile wraps both models and None unwraps them; checkpoints and policy are those of the raw ones."""
+    alg = make(RNNModel)
+    with pytest.raises(ValueError, match="reduce-overhead"):
+        alg.compile("reduce-overhead")
+    alg.compile("default")
+    assert alg.student is not alg._raw_student and alg.get_policy() is alg._raw_student
+    assert not any("_orig_mod" in key for key in alg.save()["student_state_dict"])
+    alg.compile(None)
+    assert alg.student is alg._raw_student and alg.teacher is alg._raw_teacher

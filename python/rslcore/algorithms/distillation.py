@@ -164,7 +164,7 @@ class Distillation:
         Everything remembered is a copy: the environment may overwrite the observations and the returned actions [N, A].
         """
         if self.storage.step == 0:
-            self.last_hidden_states = (self.student.get_hidden_state(), self.teacher.get_hidden_state())
+            self.last_hidden_states = (self._raw_student.get_hidden_state(), self._raw_teacher.get_hidden_state())
         transition = self.transition
         transition.observations = self.storage.store_observations(obs)
         transition.actions = self.student(obs, stochastic_output=True)
@@ -193,8 +193,8 @@ class Distillation:
         transition.rewards, transition.dones = rewards, dones
         self.storage.add_transition(transition)
         transition.clear()
-        self.student.reset(dones)
-        self.teacher.reset(dones)
+        self._raw_student.reset(dones)
+        self._raw_teacher.reset(dones)
 
     def compute_returns(self, obs: TensorDict) -> None:
         """Do nothing: a student needs no returns."""
