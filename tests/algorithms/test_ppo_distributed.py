@@ -19,6 +19,7 @@ WORKER = textwrap.dedent(
     from tensordict import TensorDict
     from rslcore.algorithms import PPO
     from rslcore.config import OnPolicyRunnerCfg
+    from rslcore.modules import EmpiricalNormalization
 
     rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     torch.set_num_threads(1)
@@ -49,10 +50,25 @@ WORKER = textwrap.dedent(
         parameter.grad = torch.full_like(parameter, number + 10.0 * rank)
     ppo.reduce_parameters()
     reduced = [parameter.grad.clone() for parameter in parameters]
-    torch.save({"model": ppo.save(), "seen": torch.cat(seen), "lr": ppo.learning_rate, "reduced": reduced}, out)
+    normalizer, samples = EmpiricalNormalization(3, until=30), []
+    for rows in (3 + 10 * rank, 7, 0 if rank else 5, 4):  # 16, 30, and then no more
+        samples.append(torch.randn(rows, 3) * (1 + rank) - 2 * rank)
+        normalizer.update(samples[-1])
+    pooled = {"moments": normalizer.state_dict(), "samples": torch.cat(samples[:2])}
+    result = {"pooled": pooled, "model": ppo.save(), "seen": torch.cat(seen), "lr": ppo.learning_rate}
+    torch.save({**result, "reduced": reduced}, out)
     torch.distributed.destroy_process_group()
     """
 )
+
+
+def check_pooled(first, second):
+    """Of unequal numbers of samples, up to the limit: the moments of their union, on both processes."""
+    samples = torch.cat([first["samples"], second["samples"]]).double()
+    assert len(samples) == first["moments"]["count"].item() == 30
+    for name, expected in (("_mean", samples.mean(dim=0)), ("_var", samples.var(dim=0, unbiased=False))):
+        assert torch.equal(first["moments"][name], second["moments"][name])
+        torch.testing.assert_close(first["moments"][name][0].double(), expected, rtol=1e-6, atol=1e-7)
 
 
 def test_processes_stay_in_step(tmp_path):
@@ -71,6 +87,7 @@ def test_processes_stay_in_step(tmp_path):
     for model in ("actor_state_dict", "critic_state_dict", "rnd_state_dict"):
         for name, value in first["model"][model].items():
             assert torch.equal(value, second["model"][model][name]), name
+    check_pooled(first["pooled"], second["pooled"])
     seen = torch.cat([first["seen"], second["seen"]]).double()
     moments = first["model"]["actor_state_dict"]
     assert moments["obs_normalizer.count"].item() == len(seen)

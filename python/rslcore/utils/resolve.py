@@ -19,7 +19,7 @@ from rslcore.config import nearest
 if TYPE_CHECKING:
     from tensordict import TensorDict
 
-_PUBLIC_PACKAGES = ("algorithms", "models", "modules", "storage", "env", "runners", "logging", "utils")
+_PUBLIC_PACKAGES = ("algorithms", "models", "modules", "extensions", "storage", "env", "runners", "logging", "utils")
 """Where a simple class name is looked up, in this order."""
 
 _ORIGINAL = "rsl_rl"
