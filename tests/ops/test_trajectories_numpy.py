@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -133,3 +136,36 @@ def test_raw_bindings_are_guarded(call: Callable[[], None]) -> None:
     """Arrays that do not fit are refused: never copied, never read or written out of bounds."""
     with pytest.raises(ValueError, match="must"):
         call()
+
+
+_SIMD_PROGRAM = """
+import numpy as np
+import rslcore.numpy as rn
+from rslcore import _numpy
+dones = np.random.default_rng(0).random((7, 331)) < 0.2
+starts, lengths, offsets = rn.split_trajectories(dones)
+ends = np.append(dones[:-1], np.ones((1, 331), bool), axis=0).T
+assert np.array_equal(offsets, np.append(0, ends.sum(1).cumsum()))
+starts, lengths = starts[: offsets[-1]], lengths[: offsets[-1]]
+assert np.array_equal(starts % 331, np.repeat(np.arange(331), ends.sum(1)))
+valid = (np.arange(7)[:, None] < lengths) * 1
+rows = np.where(valid, starts + np.arange(7)[:, None] * 331, 0)
+for size in (*range(67), 127, 128, 129):
+    x = np.random.default_rng(size).integers(1, 256, (7, 331, size)).astype(np.uint8)
+    padded = rn.pad_trajectories(x, starts, lengths)
+    assert np.array_equal(padded, x.reshape(7 * 331, size)[rows] * valid[..., None])
+    assert np.array_equal(rn.unpad_trajectories(padded, starts, lengths, num_envs=331), x)
+print(_numpy.simd_level())
+"""
+
+
+def test_simd_levels_are_right() -> None:
+    """At every SIMD level that this processor has: the trajectories, and rows of every size there and back."""
+    used = set()
+    for level in ("baseline", "avx2", "avx512"):
+        environment = {**os.environ, "RSLCORE_SIMD": level}
+        done = subprocess.run(
+            [sys.executable, "-c", _SIMD_PROGRAM], check=True, env=environment, capture_output=True, text=True
+        )
+        used.add(done.stdout.strip())
+    assert "baseline" in used
