@@ -92,6 +92,7 @@ class Twins:
 
     def rollout(self, time_outs: bool = True) -> None:
         """Fill both storages: the same observations, the same seed of torch's generator at every step."""
+        self.ours.sampler = None  # then ours draws from that generator too
         obs = self.observe()
         for _ in range(self.num_steps):
             seed = int(torch.randint(2**31, (), generator=self.generator))

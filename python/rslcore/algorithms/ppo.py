@@ -15,6 +15,7 @@ from rslcore import ops
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
 from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
 from rslcore.algorithms.ppo_state import load_state, save_state
+from rslcore.algorithms.sampling import ActionSampler
 from rslcore.config import PPOCfg
 from rslcore.engine import MinibatchResult, select_engine
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
@@ -113,6 +114,7 @@ class PPO:
         )
         self.storage = parts.storage
         self.transition = RolloutStorage.Transition()
+        self.sampler: ActionSampler | None = ActionSampler(self.storage.seed, self.gpu_global_rank)
         self.engine, self.engine_reason = select_engine()
 
         self.clip_param = clip_param
@@ -136,14 +138,18 @@ class PPO:
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Sample actions [N, A] for observations [N, ...] per group, and remember what the update needs.
 
-        Everything remembered is a copy: the environment may overwrite the observations and the returned actions.
+        Everything remembered is a copy: the environment may overwrite the observations and the returned actions. The
+        noise is that of ``sampler``; without one (``None``) it is torch's, number by number as in rsl_rl 5.5.1.
         """
         transition = self.transition
         transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
         transition.observations = self.storage.store_observations(obs)
-        transition.actions = self.actor(obs, stochastic_output=True)
+        if self.sampler is None:
+            transition.actions = self.actor(obs, stochastic_output=True)
+            transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
+        else:
+            transition.actions, transition.actions_log_prob = self.sampler.act(self.actor, obs)
         transition.values = self.critic(obs)
-        transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
         transition.distribution_params = self.actor.output_distribution_params
         return transition.actions.clone()
 
@@ -290,8 +296,9 @@ class PPO:
     def save(self) -> dict[str, Any]:
         """Return everything to be saved: tensors and plain numbers, loadable with ``weights_only=True``.
 
-        The keys are those of rsl_rl 5.5.1, which loads them, and of ours ``shuffle_state`` and ``rnd_progress``. A
-        policy that holds both models is saved under ``model_state_dict`` too, as rsl_rl 2 and 3 do.
+        The keys are those of rsl_rl 5.5.1, which loads them, and of ours ``shuffle_state``, ``sampling_state``
+        and ``rnd_progress``. A policy that holds both models is saved under ``model_state_dict`` too, as rsl_rl 2 and 3
+        do.
         """
         return save_state(self)
 
@@ -300,8 +307,8 @@ class PPO:
 
         Args:
             loaded_dict: The dictionary.
-            load_cfg: What to load: "actor", "critic", "optimizer", "iteration", "rnd"; None loads all. The state of the
-                shuffling goes with "iteration".
+            load_cfg: What to load: "actor", "critic", "optimizer", "iteration", "rnd"; None loads all. The states
+                of the shuffling and of the action noise go with "iteration".
             strict: Whether keys of the models must match exactly.
 
         Returns:
@@ -378,8 +385,10 @@ class PPO:
         """Values of observations [n, ...] of the environments ``rows`` (default all), without remembering them."""
         state = self.critic.get_hidden_state()
         if rows is not None and state is not None:
-            picked = tuple(part[:, rows] for part in state) if isinstance(state, tuple) else state[:, rows]
-            self.critic.reset(hidden_state=picked)
+            if isinstance(state, tuple):
+                self.critic.reset(hidden_state=(state[0][:, rows], state[1][:, rows]))
+            else:
+                self.critic.reset(hidden_state=state[:, rows])
         values = self.critic(obs)
         self.critic.reset(hidden_state=state)
         return values

@@ -29,6 +29,8 @@ def save_state(ppo: PPO) -> dict[str, Any]:
         saved["rnd_optimizer_state_dict"] = optimizer_state(ppo.rnd.optimizer)
         saved["rnd_progress"] = ppo.rnd.progress_state()
     saved["shuffle_state"] = ppo.storage.state_dict()
+    if ppo.sampler is not None:
+        saved["sampling_state"] = ppo.sampler.state_dict()
     return saved
 
 
@@ -52,4 +54,6 @@ def load_state(ppo: PPO, saved: Mapping[str, Any], load_cfg: Mapping[str, bool] 
             ppo.rnd.load_progress_state(saved["rnd_progress"])
     if wanted.get("iteration") and "shuffle_state" in saved:
         ppo.storage.load_state_dict(saved["shuffle_state"])
+    if wanted.get("iteration") and ppo.sampler is not None and "sampling_state" in saved:
+        ppo.sampler.load_state_dict(saved["sampling_state"])
     return bool(wanted.get("iteration", False))

@@ -48,7 +48,8 @@ def check_compatible(
     ):
         if own is not None and (load_cfg is None or load_cfg.get(part)):
             _check_optimizer(key, own, _part(found, key))
-    for key, part in (("shuffle_state", "iteration"), ("rnd_progress", "rnd")):  # not in files of rsl_rl
+    own_keys = {"shuffle_state": "iteration", "sampling_state": "iteration", "rnd_progress": "rnd"}
+    for key, part in own_keys.items():  # not in files of rsl_rl
         if key in expected and key in found and (load_cfg is None or load_cfg.get(part)):
             check_structure(key, expected[key], found[key])
 
