@@ -315,3 +315,13 @@ def test_works_under_inference_mode_and_outside(adapt):
         with context():
             for step in range(5):
                 env.step(actions_of(step))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_vector_wrappers_are_passed_through(adapt, mode):
+    """Wrappers around the vector environment neither hide what it can do nor lose the masked resets."""
+    envs = counters(gymnasium.vector.SyncVectorEnv, mode)
+    envs = gymnasium.wrappers.vector.TransformReward(envs, lambda rewards: 1.0 * rewards)
+    if mode != AutoresetMode.SAME_STEP:  # which Gymnasium's observation wrappers do not take
+        envs = gymnasium.wrappers.vector.TransformObservation(envs, lambda observations: observations)
+    check_transitions(adapt(envs))
