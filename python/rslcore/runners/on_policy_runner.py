@@ -25,6 +25,9 @@ from rslcore.runners.resume_state import ResumeState
 from rslcore.runners.step_checks import StepChecks
 from rslcore.utils import require, resolve_callable
 
+_LARGEST_PARAMETER = 1e18
+"""The product of two larger numbers overflows float32."""
+
 _RUN_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "algorithm")
 
 
@@ -334,10 +337,12 @@ class OnPolicyRunner:
         """
         try:
             losses = self.alg.update()
-        except RuntimeError as error:  # e.g. of sampling with a standard deviation that is NaN
-            if all(bool(p.isfinite().all()) for p in self.alg.get_policy().parameters()):
+        except RuntimeError as error:  # e.g. of sampling with a mean that is NaN
+            largest = torch.stack([p.detach().abs().max() for p in self.alg.get_policy().parameters()]).max().item()
+            if largest < _LARGEST_PARAMETER:
                 raise
-            raise ValueError(_diverged("all parameters must be finite, got NaN or infinity", iteration)) from error
+            what = f"all parameters must be below {_LARGEST_PARAMETER:g}, got {largest:g}"
+            raise ValueError(_diverged(what, iteration)) from error
         for name, loss in losses.items():
             if not math.isfinite(loss):
                 raise ValueError(_diverged(f"the loss '{name}' must be finite, got {float(loss)}", iteration))
