@@ -52,9 +52,11 @@ def make_both(*arguments, **keywords):
 
 @pytest.fixture
 def rollout():
-    """Observations [T, N, ...] and dones [T, N, 1]."""
+    """Observations [T, N, ...] and dones [T, N, 1]; the first environment has three episodes."""
     torch.manual_seed(3)
-    return observations(STEPS, ENVS), (torch.rand(STEPS, ENVS, 1) < 0.3).byte()
+    dones = (torch.rand(STEPS, ENVS, 1) < 0.3).byte()
+    dones[:, 0, 0] = torch.tensor([0, 0, 1, 0, 0, 1, 0, 0])
+    return observations(STEPS, ENVS), dones
 
 
 @pytest.mark.parametrize(("kind", "layers"), KINDS)
