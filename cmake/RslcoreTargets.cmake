@@ -67,6 +67,10 @@ function(rslcore_add_cuda_library target)
     # USE_CUDA shows the CUDA part of torch's C shim.
     target_compile_definitions(${target} PRIVATE RSLCORE_CUDA_LIBRARY $<$<COMPILE_LANGUAGE:CXX>:USE_CUDA>)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--threads=2>)
+    if(CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.8)
+        # A quarter of the size; the driver unpacks a kernel when it is first used.
+        target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
+    endif()
 
     # The current CUDA stream is a function of libtorch_cuda, which a CPU build of torch does not have to link against.
     # An empty library of that name records the dependency; beside a CUDA torch the real one is already loaded.
