@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from packaging.requirements import Requirement
 
 import rslcore
 
@@ -63,6 +65,22 @@ def test_cuda_library_needs_only_the_driver_side_of_torch() -> None:
     names = needed(library("rslcore_cuda"))
     assert "libtorch_cuda.so" in names
     assert not any("cudart" in name or "c10_cuda" in name for name in names)
+
+
+@pytest.mark.parametrize("stem", ["rslcore", "rslcore_cuda"])
+def test_libraries_are_found_without_search_paths(stem: str) -> None:
+    """No library looks into folders of the machine it was built on: torch's are loaded before they are."""
+    text = subprocess.run(["readelf", "-d", library(stem)], check=True, capture_output=True, text=True).stdout
+    assert "RPATH" not in text
+    assert "RUNPATH" not in text
+
+
+def test_metadata_leaves_simulators_and_exporters_to_extras() -> None:
+    """`pip install rslcore` brings what training needs; what only some need is an extra."""
+    requirements = [Requirement(text) for text in importlib.metadata.requires("rslcore") or []]
+    always = {requirement.name: str(requirement.specifier) for requirement in requirements if not requirement.marker}
+    assert always["torch"] == ">=2.10"
+    assert not {"mujoco", "mjbatch", "gymnasium", "envpool", "onnx", "matplotlib", "wandb", "pytest"} & set(always)
 
 
 _LOAD = """
