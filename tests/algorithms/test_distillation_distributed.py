@@ -56,22 +56,18 @@ WORKER = textwrap.dedent(
 )
 
 
-def run(tmp_path, world_size):
-    """What every process of a run saves."""
-    files = [tmp_path / f"rank{rank}_of_{world_size}.pt" for rank in range(world_size)]
+def test_two_processes_are_one_with_all_environments(tmp_path, monkeypatch):
+    """Law: both processes end with the same models and statistics, those of one process with all environments."""
+    files = [str(tmp_path / f"{name}.pt") for name in ("first", "second", "alone")]
     store = str(tmp_path / "store")
     workers = [
-        subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(world_size), store, str(file)])
-        for rank, file in enumerate(files)
+        subprocess.Popen([sys.executable, "-c", WORKER, str(rank), "2", store, file])
+        for rank, file in enumerate(files[:2])
     ]
-    assert [worker.wait(timeout=120) for worker in workers] == [0] * world_size
-    return [torch.load(file, weights_only=True) for file in files]
-
-
-def test_two_processes_are_one_with_all_environments(tmp_path):
-    """Law: both processes end with the same models and statistics, those of one process with all environments."""
-    first, second = run(tmp_path, 2)
-    (alone,) = run(tmp_path, 1)
+    monkeypatch.setattr(sys, "argv", ["worker", "0", "1", store, files[2]])
+    exec(WORKER, {})
+    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    first, second, alone = (torch.load(file, weights_only=True) for file in files)
     for model in ("student_state_dict", "teacher_state_dict"):
         for name, expected in alone["saved"][model].items():
             assert torch.equal(first["saved"][model][name], second["saved"][model][name]), name
