@@ -123,6 +123,7 @@ void discounted_return(const Tensor& rewards, const Tensor& running, double gamm
         const int64_t numel = rewards.numel();
         const T* const in = abi::input<T>(rewards, kOp, "rewards", numel, rewards);
         T* const out = abi::output<T>(running, kOp, "running", numel, rewards);
+        abi::check_shape(running, kOp, "running", rewards);
         RSLCORE_CHECK(out + numel <= in || in + numel <= out, kOp,
                       ": `running` must share no memory with `rewards`, got an overlap");
 #if defined(RSLCORE_CUDA_LIBRARY)
