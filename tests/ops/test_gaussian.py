@@ -278,17 +278,21 @@ def test_same_bits_for_any_number_of_threads() -> None:
 def test_every_simd_level_draws_the_same_numbers(level: str) -> None:
     """Lower levels differ by rounding only."""
     program = (
-        "import torch; from rslcore import ops; "
-        "a, p = ops.gaussian_sample(torch.zeros(999, 7), torch.ones(7), seed=4); print(a.sum().item(), p[-1].item())"
+        "import numpy as np, rslcore.numpy as rn, sys; "
+        "mean, std = np.zeros((999, 7), np.float32), np.ones(7, np.float32); "
+        "sys.stdout.buffer.write(np.concatenate(rn.gaussian_sample(mean, std, seed=4), axis=None).tobytes())"
     )
     environment = {**os.environ, "RSLCORE_SIMD": level}
-    output = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-    )
+    output = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout
     actions, log_prob = ops.gaussian_sample(torch.zeros(999, 7), torch.ones(7), seed=4)
-    total, last = map(float, output.stdout.split())
-    assert total == pytest.approx(actions.sum().item(), abs=1e-3)
-    assert last == pytest.approx(log_prob[-1].item(), rel=1e-5)
+    expected = torch.cat([actions.flatten(), log_prob]).numpy()
+    np.testing.assert_allclose(np.frombuffer(output, np.float32), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_integers_of_numpy_are_integers() -> None:
+    """Seeds and offsets may come out of an array."""
+    expected = ops.gaussian_sample(MEAN, STD, seed=3, offset=4)[0]
+    assert torch.equal(ops.gaussian_sample(MEAN, STD, seed=np.int64(3), offset=np.int32(4))[0], expected)
 
 
 @pytest.mark.parametrize("counter", [None, torch.tensor(3)])
