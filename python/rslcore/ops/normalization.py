@@ -141,9 +141,9 @@ def discounted_return(rewards: torch.Tensor, running: torch.Tensor, *, gamma: fl
         ValueError: A shape, a device or `gamma` does not fit, or a gradient is asked for.
     """
     op = "discounted_return"
-    if type(gamma) is float and 0.0 <= gamma <= 1.0:
-        if _library.run_as_is(op, (rewards, running, gamma), written=(running,)):
-            return
+    is_factor = type(gamma) is float and 0.0 <= gamma <= 1.0
+    if is_factor and _library.run_as_is(op, (rewards, running, gamma), written=(running,)):
+        return
     tensors = {"rewards": rewards, "running": running}
     for name, x in tensors.items():
         checks.kind(op, name, x, torch.Tensor)
