@@ -39,7 +39,8 @@ def test_numpy_operators_need_numpy_alone(environment):
 
 def test_operators_need_torch_alone(environment):
     """Law: with torch and its own dependencies alone, the compiled operators pass their tests, copied elsewhere."""
-    made = environment("torch", "numpy", "pytest", "hypothesis")
+    # The compiler of torch 2.10 imports setuptools, which torch declares for Python 3.12 and newer only.
+    made = environment("torch", "numpy", "pytest", "hypothesis", "setuptools")
     program = (
         "import json, sys, torch, rslcore.ops; from rslcore.ops import _library; "
         "print(json.dumps([list(rslcore.__path__), _library.errors, sorted(sys.modules)]))"
