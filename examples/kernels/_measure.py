@@ -19,6 +19,9 @@ import rslcore
 
 Call = Callable[[], object]
 
+ITERATION = "one iteration of training"
+"""Name of the time that the others are a share of."""
+
 
 class Report:
     """Collects comparisons between a library's own code and the same with rslcore's operators."""
@@ -53,21 +56,35 @@ class Report:
         known = self._document["equal"].get(name, 0.0)
         self._document["equal"][name] = max(known, difference)
 
-    def time(self, name: str, library: Call, ours: Call, rounds: int) -> None:
-        """Time two calls in turns, after one untimed round, and note their medians."""
+    def time(self, name: str, library: Call, ours: Call, rounds: int, *, per_iteration: int = 0) -> None:
+        """Time two calls, in turns that each begins as often, after one untimed round; note their medians.
+
+        CPU time of this process, which has one thread: what else the machine does hardly counts.
+
+        Args:
+            name: What is timed.
+            library: The library's own code.
+            ours: The same with rslcore.
+            rounds: Calls of each.
+            per_iteration: How often an iteration of training does this; 0 for the iteration itself, and for what is no
+                part of it.
+        """
         times: tuple[list[float], list[float]] = ([], [])
+        turns = list(zip((library, ours), times, strict=True))
         for round_ in range(rounds + 1):
-            for call, kept in zip((library, ours), times, strict=True):
-                start = time.perf_counter()
+            turns.reverse()
+            for call, kept in turns:
+                start = time.process_time()
                 call()
                 if round_ > 0:
-                    kept.append(1e3 * (time.perf_counter() - start))
+                    kept.append(1e3 * (time.process_time() - start))
         medians = [statistics.median(kept) for kept in times]
         self._document["times"][name] = {
             "library_ms": round(medians[0], 4),
             "rslcore_ms": round(medians[1], 4),
             "ratio": round(medians[0] / medians[1], 3),
             "rounds": rounds,
+            "per_iteration": per_iteration,
         }
 
     def note(self, **facts: Any) -> None:  # noqa: ANN401
@@ -82,15 +99,26 @@ class Report:
             "torch": torch.__version__,
             "simd": rslcore.build_info()["simd_in_use"],
         }
+        times = self._document["times"]
+        iteration = times[ITERATION]["library_ms"]
+        self._document["share_of_iteration"] = {
+            side: round(sum(row["per_iteration"] * row[f"{side}_ms"] for row in times.values()) / iteration, 4)
+            for side in ("library", "rslcore")
+        }
         if self._json:
             print(json.dumps(self._document, indent=2))
             return
         for name, fact in self._document.items():
-            if name not in ("equal", "times", "machine"):
+            if name not in ("equal", "times", "machine", "share_of_iteration"):
                 print(f"{name}: {fact}")
         print(f"\n{'the same results':<46} {'largest difference, relative':>30}")
         for name, difference in self._document["equal"].items():
             print(f"  {name:<44} {difference:>30.1e}")
-        print(f"\n{'time (medians, one run)':<46} {'library':>12} {'rslcore':>12} {'ratio':>7}")
+        print(f"\n{'CPU time (medians, one run)':<46} {'library':>12} {'rslcore':>12} {'ratio':>7}")
         for name, row in self._document["times"].items():
             print(f"  {name:<44} {row['library_ms']:>9.2f} ms {row['rslcore_ms']:>9.2f} ms {row['ratio']:>6.2f}x")
+        share = self._document["share_of_iteration"]
+        print(
+            f"\nThe pieces take {100 * share['library']:.1f}% of the library's iteration; with rslcore, "
+            f"{100 * share['rslcore']:.1f}% of the same."
+        )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import gymnasium
 import numpy as np
 import torch
-from _measure import Report
+from _measure import ITERATION, Report
 from torch import nn
 from torch.distributions import Categorical
 
@@ -215,13 +215,15 @@ def compare(report: Report, training: Training, rounds: int) -> None:
         lambda: [plain.normalize(obs) for obs in data["obs"]],
         lambda: [ours.normalize(obs) for obs in data["obs"]],
         rounds,
+        per_iteration=1,
     )
 
     arguments = training.estimate(data, last_values)
     results = plain.returns(*arguments), ours.returns(*arguments)
     for i, name in enumerate(("returns", "advantages")):
         report.equal(name, results[0][i], results[1][i])
-    report.time("returns and advantages", lambda: plain.returns(*arguments), lambda: ours.returns(*arguments), rounds)
+    calls = [lambda steps=steps: steps.returns(*arguments) for steps in (plain, ours)]
+    report.time("returns and advantages", *calls, rounds=rounds, per_iteration=1)
 
     fields = {name: data[name].flatten(0, 1) for name in ("obs", "actions", "log_prob", "rewards", "values")}
     index = plain.order(data["rewards"].numel())
@@ -233,19 +235,20 @@ def compare(report: Report, training: Training, rounds: int) -> None:
         lambda: list(plain.minibatches(fields, plain.order(len(index)))),
         lambda: list(ours.minibatches(fields, ours.order(len(index)))),
         rounds,
+        per_iteration=EPOCHS,
     )
 
 
 def main() -> None:
     """Compare the steps, then train with both versions in turns."""
     report = Report(__doc__.splitlines()[0])
-    num_envs, num_steps, iterations = (64, 16, 3) if report.short else (1024, 64, 30)
+    num_envs, num_steps, iterations = (64, 16, 3) if report.short else (1024, 64, 8)
     report.note(environment="CartPole-v1", num_envs=num_envs, num_steps=num_steps, iterations=iterations + 1)
     library, ours = (Training(steps, num_envs, num_steps) for steps in (PlainTorch, WithRslcore))
     compare(report, library, rounds=3 if report.short else 30)
-    report.time("one iteration of training", library.iterate, ours.iterate, rounds=iterations)
-    returns = {name: side.finished[-100:] for name, side in (("plain_torch", library), ("rslcore", ours))}
-    report.note(mean_return_of_last_100_episodes={name: float(np.mean(last)) for name, last in returns.items()})
+    report.time(ITERATION, library.iterate, ours.iterate, rounds=iterations)
+    returns = {name: side.finished[-500:] for name, side in (("plain_torch", library), ("rslcore", ours))}
+    report.note(mean_return_of_last_500_episodes={name: float(np.mean(last)) for name, last in returns.items()})
     report.finish()
 
 

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from _measure import Report
+from _measure import ITERATION, Report
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 
 import rslcore.numpy as rn
+
+EPOCHS, MINIBATCHES = 4, 8
 
 
 class RslcoreRolloutBuffer(RolloutBuffer):
@@ -106,8 +108,8 @@ def make_ppo(buffer_class: type[RolloutBuffer], num_envs: int, num_steps: int) -
         "MlpPolicy",
         envs,
         n_steps=num_steps,
-        batch_size=num_envs * num_steps // 8,
-        n_epochs=4,
+        batch_size=num_envs * num_steps // MINIBATCHES,
+        n_epochs=EPOCHS,
         gamma=0.9,
         seed=0,
         device="cpu",
@@ -115,8 +117,8 @@ def make_ppo(buffer_class: type[RolloutBuffer], num_envs: int, num_steps: int) -
     )
 
 
-def compare_times(report: Report, num_envs: int, num_steps: int, rounds: int) -> None:
-    """The two pieces alone, on random contents of a realistic size."""
+def compare_times(report: Report, num_envs: int, num_steps: int, rounds: int, *, in_training: bool) -> None:
+    """The two pieces alone, on random contents; whether they are of the size that is trained with."""
     env = make_vec_env("Pendulum-v1", n_envs=1)
     generator = np.random.default_rng(0)
     last_values, dones = torch.zeros(num_envs), np.zeros(num_envs, bool)
@@ -129,15 +131,17 @@ def compare_times(report: Report, num_envs: int, num_steps: int, rounds: int) ->
         buffer.full = True
     size = f"{num_steps} x {num_envs}"
     calls = [lambda b=b: b.compute_returns_and_advantage(last_values, dones) for b in buffers]
-    report.time(f"returns and advantages, {size}", *calls, rounds=rounds)
-    calls = [lambda b=b: list(b.get(num_steps * num_envs // 8)) for b in buffers]
-    report.time(f"minibatches of one epoch, {size}", *calls, rounds=rounds)
+    report.time(f"returns and advantages, {size}", *calls, rounds=rounds, per_iteration=int(in_training))
+    # The first call of get() reorders the rows of Stable-Baselines3's buffer: it is not timed, the later epochs are.
+    calls = [lambda b=b: list(b.get(num_steps * num_envs // MINIBATCHES)) for b in buffers]
+    times_per_iteration = EPOCHS if in_training else 0
+    report.time(f"minibatches of one epoch, {size}", *calls, rounds=rounds, per_iteration=times_per_iteration)
 
 
 def main() -> None:
     """Train with both versions compared, then time them."""
     report = Report(__doc__.splitlines()[0])
-    num_envs, num_steps, iterations = (4, 32, 2) if report.short else (16, 512, 12)
+    num_envs, num_steps, iterations = (4, 32, 2) if report.short else (16, 512, 6)
     report.note(environment="Pendulum-v1", num_envs=num_envs, num_steps=num_steps, iterations=iterations + 1)
     rollout = num_envs * num_steps
 
@@ -145,13 +149,12 @@ def main() -> None:
     compared = make_ppo(ComparedRolloutBuffer, num_envs, num_steps)
     compared.learn(2 * rollout)
 
-    # Stable-Baselines3's buffer is brought into its second order of rows by the first get(): time it from there.
-    compare_times(report, num_envs, num_steps, rounds=3 if report.short else 30)
+    compare_times(report, num_envs, num_steps, rounds=3 if report.short else 30, in_training=True)
     if not report.short:
-        compare_times(report, 64, 2048, rounds=10)
+        compare_times(report, 64, 2048, rounds=10, in_training=False)
     agents = [make_ppo(cls, num_envs, num_steps) for cls in (RolloutBuffer, RslcoreRolloutBuffer)]
     calls = [lambda agent=agent: agent.learn(rollout, reset_num_timesteps=False) for agent in agents]
-    report.time("one iteration of training", *calls, rounds=iterations)
+    report.time(ITERATION, *calls, rounds=iterations)
     report.finish()
 
 

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""rslcore's operators in a PPO agent of skrl, on Pendulum: its estimator, its memory and its preprocessor.
+"""rslcore's operators in a PPO agent of skrl, on the Ant of Gymnasium: its estimator, its memory and its preprocessor.
 
 python examples/kernels/skrl_agent.py [--short] [--json]
 """
@@ -14,7 +14,7 @@ from unittest import mock
 import gymnasium
 import skrl
 import torch
-from _measure import Report
+from _measure import ITERATION, Report
 from gymnasium.vector import AutoresetMode
 from skrl.agents.torch.ppo import PPO
 from skrl.agents.torch.ppo import ppo as skrl_ppo
@@ -28,7 +28,7 @@ from torch import nn
 
 from rslcore import ops
 
-MINIBATCHES = 8
+EPOCHS, MINIBATCHES = 4, 8
 
 
 def compute_gae(
@@ -99,7 +99,7 @@ class Policy(GaussianMixin, Model):
 
     def compute(self, inputs: dict[str, Any], role: str = "") -> tuple[torch.Tensor, dict[str, Any]]:
         """Mean and logarithm of the standard deviation."""
-        return 2 * torch.tanh(self.net(inputs["observations"])), {"log_std": self.log_std}
+        return self.net(inputs["observations"]), {"log_std": self.log_std}
 
 
 class Value(DeterministicMixin, Model):
@@ -136,7 +136,7 @@ class Training:
         """Start with weights and environments that are the same every time."""
         set_seed(0)
         envs = gymnasium.make_vec(
-            "Pendulum-v1",
+            "Ant-v5",
             num_envs,
             vectorization_mode="sync",
             vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
@@ -151,9 +151,9 @@ class Training:
             device=env.device,
             cfg={
                 "rollouts": num_steps,
-                "learning_epochs": 4,
+                "learning_epochs": EPOCHS,
                 "mini_batches": MINIBATCHES,
-                "discount_factor": 0.9,
+                "discount_factor": 0.99,
                 "observation_preprocessor": scaler_class,
                 "observation_preprocessor_kwargs": {"size": env.observation_space},
                 "value_preprocessor": scaler_class,
@@ -161,7 +161,12 @@ class Training:
                 "experiment": {"directory": directory, "write_interval": 0, "checkpoint_interval": 0},
             },
         )
-        cfg = {"timesteps": num_steps, "disable_progressbar": True, "close_environment_at_exit": False}
+        cfg = {
+            "timesteps": num_steps,
+            "headless": True,
+            "disable_progressbar": True,
+            "close_environment_at_exit": False,
+        }
         self.trainer = SequentialTrainer(env=env, agents=agent, cfg=cfg)
 
     def iterate(self) -> None:
@@ -183,6 +188,7 @@ def compare(report: Report, memory: RandomMemory, rounds: int) -> None:
         lambda: skrl_ppo.compute_gae(**arguments),
         lambda: compute_gae(**arguments),
         rounds,
+        per_iteration=1,
     )
 
     ours = RslcoreMemory(memory_size=num_steps, num_envs=num_envs)
@@ -202,6 +208,7 @@ def compare(report: Report, memory: RandomMemory, rounds: int) -> None:
         lambda: memory.sample(names, batch_size=size, mini_batches=MINIBATCHES),
         lambda: ours.sample(names, batch_size=size, mini_batches=MINIBATCHES),
         rounds,
+        per_iteration=EPOCHS,
     )
 
     observations = memory.get_tensor_by_name("observations")
@@ -209,23 +216,34 @@ def compare(report: Report, memory: RandomMemory, rounds: int) -> None:
     outputs = [torch.stack([scaler(obs, train=True) for obs in observations]) for scaler in scalers]
     report.equal("standardized observations", *outputs)
     report.equal("running variance", *(scaler.running_variance for scaler in scalers))
-    rows = observations.flatten(0, 1)
-    for name, train in (("standardization", False), ("standardization, training", True)):
-        report.time(name, *(lambda s=s, t=train: s(rows, train=t) for s in scalers), rounds=rounds)
+    batches = observations.flatten(0, 1).tensor_split(MINIBATCHES)
+    for name, parts, train, per_iteration in (
+        ("standardization of one epoch, training", batches, True, 1),
+        ("standardization of one epoch", batches, False, EPOCHS - 1),
+        ("standardization while acting", observations, False, 1),
+    ):
+        calls = [lambda s=s, p=parts, t=train: [s(part, train=t) for part in p] for s in scalers]
+        report.time(name, *calls, rounds=rounds, per_iteration=per_iteration)
+
+    # Where thousands of robots are simulated at once, a batch is larger.
+    wide = torch.randn(4096, 48)
+    scalers = [cls(wide.shape[-1], device="cpu") for cls in (RunningStandardScaler, RslcoreScaler)]
+    for name, train in (("standardization, 4096 x 48, training", True), ("standardization, 4096 x 48", False)):
+        report.time(name, *(lambda s=s, t=train: s(wide, train=t) for s in scalers), rounds=rounds)
 
 
 def main() -> None:
     """Train with both versions in turns, then compare the pieces on what was stored."""
     report = Report(__doc__.splitlines()[0])
     skrl.logger.setLevel("WARNING")
-    num_envs, num_steps, iterations = (4, 16, 2) if report.short else (64, 128, 12)
-    report.note(environment="Pendulum-v1", num_envs=num_envs, num_steps=num_steps, iterations=iterations + 1)
+    num_envs, num_steps, iterations = (4, 16, 2) if report.short else (32, 256, 4)
+    report.note(environment="Ant-v5", num_envs=num_envs, num_steps=num_steps, iterations=iterations + 1)
     with tempfile.TemporaryDirectory() as directory:
         library, ours = (
             Training(*classes, num_envs, num_steps, directory)
             for classes in ((PPO, RandomMemory, RunningStandardScaler), (RslcorePPO, RslcoreMemory, RslcoreScaler))
         )
-        report.time("one iteration of training", library.iterate, ours.iterate, rounds=iterations)
+        report.time(ITERATION, library.iterate, ours.iterate, rounds=iterations)
         compare(report, library.memory, rounds=3 if report.short else 30)
     report.finish()
 
