@@ -215,6 +215,10 @@ PLANTS = {
         Edit(NORMALIZATION, "__shared__ double sums[kBlock]", "__shared__ double sums[kBlock - 1]"),
         *("address", "index 255 out of bounds"),
     ),
+    "episodes_that_others_displace": (
+        Edit("csrc/episode_stats/cuda.cu", "if (episode_kept(own, total, args.window))", "if (true)"),
+        *("address", "the order of the blocks changes the result"),
+    ),
     "one_sum_too_few": (
         Edit(NORMALIZATION, "for (int64_t i = 1; i < cut.fold", "for (int64_t i = 2; i < cut.fold"),
         *("address", "in the emulation"),
