@@ -16,3 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that import JAX run last: its threads make the forks of Gymnasium's async environments unsafe."""
+    items.sort(key=lambda item: item.path.name == "test_array_vec_env.py" or "jax" in item.name)
