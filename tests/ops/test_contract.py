@@ -119,9 +119,7 @@ def test_target_with_folded_memory_is_refused(case: str) -> None:
 def test_strided_targets_that_meet_are_refused() -> None:
     """Results that were computed aside are still written to two places: where these meet, one would be lost."""
     buffer = torch.zeros(4, 8)
-    with pytest.raises(
-        ValueError, match=r"gae: `out\[0\]` and `out\[1\]` are written to, so they must share"
-    ):
+    with pytest.raises(ValueError, match=r"gae: `out\[0\]` and `out\[1\]` are written to, so they must share"):
         gae(out=(buffer[:, 0:3], buffer[:, 2:5]))
     with pytest.raises(ValueError, match=r"shuffle_rows: `out\[0\]` and `out\[1\]` are written to"):
         ops.shuffle_rows([torch.ones(4, 3)] * 2, torch.arange(4), out=[buffer[:, 0:3], buffer[:, ::3]])
