@@ -14,7 +14,7 @@ import pytest
 import rslcore.numpy as rn
 from rslcore import ops
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "operators.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "operators.md"
 ROWS = {name: (args, mark) for name, args, mark in re.findall(r"^\| `(\w+)\((.*?)\)` \| (N?)", PAGE.read_text(), re.M)}
 
 
