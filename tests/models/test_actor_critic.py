@@ -315,3 +315,17 @@ def test_images_are_needed():
     """Law: without any image group, the error names the class to take."""
     with pytest.raises(ValueError, match="take ActorCritic"):
         ActorCriticCNN(observe(), SETS, 3)
+
+
+def test_a_replaced_part_is_the_one_that_acts():
+    """Law: what a subclass or a program puts in place of a part acts, is saved, and is copied with the policy."""
+    policy = ActorCritic(observe(), SETS, 2, **SMALL)
+    policy.actor = torch.nn.Sequential(torch.nn.Linear(observe()["proprio"].shape[-1], 2))
+    policy.std = torch.nn.Parameter(torch.full((2,), 0.7))
+    obs = observe()
+    for owner in (policy, copy.deepcopy(policy)):
+        owner.act(obs)
+        assert owner.action_std[0].tolist() == pytest.approx([0.7, 0.7])
+        assert torch.equal(owner.act_inference(obs), owner.actor(obs["proprio"]))
+        assert owner.actor_model.mlp is owner.actor
+        assert owner.actor_model.distribution.std_param is owner.std

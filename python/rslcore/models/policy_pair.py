@@ -90,6 +90,7 @@ class PolicyPair(nn.Module):
         if not isinstance(num_actions, int):
             raise TypeError(f"{owner}: `num_actions` must be an integer, got {num_actions!r}")
         self.obs_groups = obs_groups
+        places: dict[str, tuple[nn.Module, str]] = {}
         for name, part in (("_acting", acting), ("_judging", judging)):
             obs_set = _chosen_set(owner, part, obs_groups)
             output_dim = num_actions if part.output_dim is None else part.output_dim
@@ -98,9 +99,22 @@ class PolicyPair(nn.Module):
             self.__dict__[name] = self.__dict__[f"{part.role}_model"] = model
             for attribute, module_name in _PARTS.items():
                 if isinstance(module := getattr(model, attribute, None), nn.Module):
-                    self.add_module(module_name.format(role=part.role, letter=part.role[0]), module)
+                    own_name = module_name.format(role=part.role, letter=part.role[0])
+                    self.add_module(own_name, module)
+                    places[own_name] = (model, attribute)
         for parameter_name, parameter in self.distribution.named_parameters():
-            self.register_parameter(_NOISE.get(parameter_name, parameter_name), parameter)
+            own_name = _NOISE.get(parameter_name, parameter_name)
+            self.register_parameter(own_name, parameter)
+            places[own_name] = (self.distribution, parameter_name)
+        self.__dict__["_places"] = places
+
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401
+        """Set an attribute; a part, e.g. ``actor`` or ``std``, is replaced in its model too."""
+        super().__setattr__(name, value)
+        place = self.__dict__.get("_places", {}).get(name)
+        if place is not None:
+            owner, part = place
+            setattr(owner, part, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Refuse: which of the two models is meant?
