@@ -149,6 +149,23 @@ def test_without_final_observations_the_last_value_stands_in():
     torch.testing.assert_close(ppo.storage.rewards[0], ppo.gamma * ppo.critic(obs))
 
 
+@pytest.mark.parametrize("rnn_type", ["lstm", "gru"])
+def test_rollouts_of_one_step_train_recurrent_models(rnn_type):
+    """Law: before its first step a model has a state of zeros, also where no later step of the rollout has one."""
+    cfg = make_recurrent_cfg() | {"num_steps_per_env": 1}
+    for model in ("actor", "critic"):
+        cfg[model]["rnn_type"] = rnn_type
+    ppo = make_ppo(cfg)
+    for first in (True, False):
+        with torch.inference_mode():
+            ppo.act(observe())
+            ppo.process_env_step(observe(), torch.randn(N), torch.zeros(N), {})
+            ppo.compute_returns(observe())
+        saved = [*ppo.storage.saved_hidden_state_a, *ppo.storage.saved_hidden_state_c]
+        assert all(bool((state == 0).all()) == first for state in saved)
+        ppo.update()
+
+
 def test_hand_computed_returns():
     """Law: with gamma = lambda = 1 and values of zero, returns sum rewards up to the end of the episode."""
     ppo = make_ppo(gamma=1.0, lam=1.0, normalize_advantage_per_mini_batch=True)

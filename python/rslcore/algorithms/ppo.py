@@ -20,6 +20,7 @@ from rslcore.config import PPOCfg
 from rslcore.engine import MinibatchResult, select_engine
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
+from rslcore.modules import HiddenState
 from rslcore.storage import RolloutStorage
 from rslcore.utils import compile_model, make_optimizer, reduce_gradients_in_buckets
 
@@ -142,7 +143,7 @@ class PPO:
         noise is that of ``sampler``; without one (``None``) it is torch's, number by number as in rsl_rl 5.5.1.
         """
         transition = self.transition
-        transition.hidden_states = (self.actor.get_hidden_state(), self.critic.get_hidden_state())
+        actor_state, critic_state = self.actor.get_hidden_state(), self.critic.get_hidden_state()
         transition.observations = self.storage.store_observations(obs)
         if self.sampler is None:
             transition.actions = self.actor(obs, stochastic_output=True)
@@ -151,6 +152,7 @@ class PPO:
             transition.actions, transition.actions_log_prob = self.sampler.act(self.actor, obs)
         transition.values = self.critic(obs)
         transition.distribution_params = self.actor.output_distribution_params
+        transition.hidden_states = (_or_zeros(actor_state, self.actor), _or_zeros(critic_state, self.critic))
         return transition.actions.clone()
 
     @torch.no_grad()
@@ -392,3 +394,13 @@ class PPO:
         values = self.critic(obs)
         self.critic.reset(hidden_state=state)
         return values
+
+
+def _or_zeros(state: HiddenState, model: MLPModel) -> HiddenState:
+    """A state from before a step of a model; where there was none, zeros like the one that the step has left."""
+    if state is not None:
+        return state
+    after = model.get_hidden_state()
+    if isinstance(after, tuple):
+        return torch.zeros_like(after[0]), torch.zeros_like(after[1])
+    return None if after is None else torch.zeros_like(after)
