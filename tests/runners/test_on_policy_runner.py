@@ -169,6 +169,19 @@ def test_nan_is_named_before_anything_is_learned() -> None:
     train(Wrapped(Broken("rewards")), 1, check_for_nan=False)
 
 
+def test_nan_in_the_first_observations_is_named() -> None:
+    """NaN in the observations that a training starts from names group and environments, before any action."""
+    for check in (True, False):
+        env = PendulumVecEnv()
+        first = env.get_observations().clone()
+        first["policy"][[5, 11]] = float("nan")
+        env.get_observations = lambda first=first: first  # type: ignore[method-assign, misc]
+        runner = OnPolicyRunner(env, {**make_cfg(), "check_for_nan": check}, None, "cpu")
+        named = r"env.get_observations: observation group 'policy' .* got NaN in environment\(s\) 5, 11 before"
+        with pytest.raises((ValueError, RuntimeError), match=named if check else "must be finite"):
+            runner.learn(1)
+
+
 def test_infinite_values_are_no_nan() -> None:
     """Infinity is not NaN: +inf and -inf in one tensor, whose sum is NaN, pass."""
     obs = {"policy": torch.tensor([[float("inf"), float("-inf")]]), "image": torch.zeros(1, 2, 2, dtype=torch.uint8)}

@@ -257,6 +257,7 @@ class OnPolicyRunner:
             if self._resume is not None:
                 self._resume.restore_hidden_states(self.alg, self.device, continues=env_restored)
             obs = self.env.get_observations().to(self.device)
+        StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True)).check_first(obs)
         self.alg.train_mode()
         if self.is_distributed:
             self.logger.console.message(f"Synchronizing parameters for rank {self.gpu_global_rank}...")

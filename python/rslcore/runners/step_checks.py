@@ -25,6 +25,25 @@ class StepChecks:
         self._check_for_nan = check_for_nan
         self._first_bad: dict[str, torch.Tensor] = {}  # name -> int32 [N], step + 1, 0 where none
 
+    def check_first(self, obs: Mapping[str, torch.Tensor]) -> None:
+        """Check the observations that a training starts from, on any device at once.
+
+        Raises:
+            ValueError: An observation is NaN.
+        """
+        if not self._check_for_nan:
+            return
+        for key in obs.keys():  # noqa: SIM118 (TensorDict)
+            tensor = obs[key]
+            if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+                continue
+            if bool((bad := _bad_rows(tensor)).any()):
+                rows = _listed(bad.nonzero().flatten().tolist())
+                raise ValueError(
+                    f"env.get_observations: observation group '{key}' must not contain NaN, got NaN in environment(s) "
+                    f"{rows} before the first step"
+                )
+
     def check(
         self, obs: Mapping[str, torch.Tensor], rewards: torch.Tensor, dones: torch.Tensor, iteration: int, step: int
     ) -> None:
@@ -80,10 +99,14 @@ def _bad_rows(tensor: torch.Tensor) -> torch.Tensor:
     return torch.isnan(tensor).reshape(tensor.shape[0], -1).any(dim=1)
 
 
-def _message(name: str, environments: list[int], iteration: int, step: int) -> str:
+def _listed(environments: list[int]) -> str:
     more = f" and {len(environments) - _MAX_NAMED} more" if len(environments) > _MAX_NAMED else ""
-    listed = ", ".join(map(str, environments[:_MAX_NAMED]))
+    return ", ".join(map(str, environments[:_MAX_NAMED])) + more
+
+
+def _message(name: str, environments: list[int], iteration: int, step: int) -> str:
     return (
-        f"env.step: {name} must not contain NaN, got NaN in environment(s) {listed}{more} at step {step} of iteration "
-        f"{iteration}. The cause is in the environment's step or reset, or in actions too large for its simulation"
+        f"env.step: {name} must not contain NaN, got NaN in environment(s) {_listed(environments)} at step {step} of "
+        f"iteration {iteration}. The cause is in the environment's step or reset, or in actions too large for its "
+        "simulation"
     )
