@@ -147,7 +147,12 @@ def test_where_rows_depend_on_each_other_the_loss_is_the_oracles():
         (lambda env, obs, actions: (torch.cat([obs, obs[:1]]), actions), "return `obs` with the 6 rows .* got 7 rows"),
         (lambda env, obs, actions: (obs, actions), "return `obs` with the 6 rows .* got 6 rows"),
         (lambda env, obs, actions: (torch.cat([obs, obs]), actions), "return `actions` with the 6 rows .* got 6 rows"),
-        (lambda env, obs, actions: (None, None), "return `obs` with the 6 rows .* got None"),
+        (lambda env, obs, actions: (None, None), "return `obs` with the 6 rows .* got NoneType"),
+        (lambda env, obs, actions: ({"policy": torch.cat([obs["policy"]] * 2)}, actions), "return `obs` .* got dict"),
+        (
+            lambda env, obs, actions: (torch.cat([obs, obs]), torch.cat([actions, actions])[:, :1]),
+            r"return actions \[12, 2\], got \[12, 1\]",
+        ),
         (lambda env, obs, actions: obs, r"return a tuple \(obs, actions\), got TensorDict"),
         (
             lambda env, obs, actions: (torch.cat([obs, obs]), torch.cat([actions] * 3)),
@@ -155,8 +160,8 @@ def test_where_rows_depend_on_each_other_the_loss_is_the_oracles():
         ),
     ],
 )
-def test_a_wrong_number_of_rows_is_named(func, message):
-    """Law: a symmetry function that returns another number of rows is one clear error, before anything is learned."""
+def test_a_result_that_does_not_fit_is_named(func, message):
+    """Law: a symmetry function that returns other rows or widths is one clear error, before anything is learned."""
     ppo = make_ppo(func, use_data_augmentation=True)
     before = copy.deepcopy(ppo.actor.state_dict())
     with pytest.raises(ValueError, match=f"Symmetry: `data_augmentation_func` must .*{message}"):

@@ -135,7 +135,7 @@ class Symmetry:
                 f"Symmetry: `data_augmentation_func` must return a tuple (obs, actions), got {type(result).__name__}"
             )
         counts = {
-            name: None if value is None else value.shape[0]
+            name: value.shape[0] if hasattr(value, "shape") else None
             for name, value, argument in zip(("obs", "actions"), result, (obs, actions), strict=True)
             if argument is not None
         }
@@ -143,11 +143,17 @@ class Symmetry:
             if count is None or count < 2 * rows or count % rows:
                 raise ValueError(
                     f"Symmetry: `data_augmentation_func` must return `{name}` with the {rows} rows it was given and "
-                    f"{rows} for every mirror image, got {'None' if count is None else f'{count} rows'}"
+                    f"{rows} for every mirror image, got "
+                    f"{type(result[name == 'actions']).__name__ if count is None else f'{count} rows'}"
                 )
         if len(set(counts.values())) > 1:
             raise ValueError(
                 f"Symmetry: `data_augmentation_func` must return as many actions as observations, got {counts}"
+            )
+        if actions is not None and result[1].shape[1:] != actions.shape[1:]:
+            raise ValueError(
+                f"Symmetry: `data_augmentation_func` must return actions {[len(result[1]), *actions.shape[1:]]}, got "
+                f"{list(result[1].shape)}"
             )
         return result
 
