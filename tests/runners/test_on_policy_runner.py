@@ -292,3 +292,17 @@ def test_training_improves() -> None:
     policy = runner.get_inference_policy()
     error = (policy(runner.env.get_observations()) - 0.7).abs().mean().item()
     assert error < 0.2
+
+
+def test_checkpoints_of_rsl_rl_4_are_read(tmp_path: Path) -> None:
+    """A checkpoint of rsl_rl 4.x names the noise of the actions "std", and has nothing of ours."""
+    saved = OnPolicyRunner(PendulumVecEnv(), make_cfg(), None, "cpu").alg.save()
+    content = {key: saved[key] for key in ("actor_state_dict", "critic_state_dict", "optimizer_state_dict")}
+    content["actor_state_dict"] = dict(content["actor_state_dict"])
+    content["actor_state_dict"]["std"] = content["actor_state_dict"].pop("distribution.std_param") * 0.5
+    torch.save({**content, "iter": 3, "infos": None}, tmp_path / "model_3.pt")
+    runner = OnPolicyRunner(PendulumVecEnv(), make_cfg(), None, "cpu")
+    runner.load(tmp_path / "model_3.pt")
+    assert runner.current_learning_iteration == 3
+    loaded = runner.alg.actor.state_dict()["distribution.std_param"]
+    assert torch.equal(loaded, content["actor_state_dict"]["std"])

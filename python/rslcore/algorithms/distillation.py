@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {"mse": mse_loss, "huber": huber_loss}
 
-_PLAIN_NOISE = {"std": "distribution.std_param", "log_std": "distribution.log_std_param"}
+PLAIN_NOISE = {"std": "distribution.std_param", "log_std": "distribution.log_std_param"}
 """Noise parameter in a model of rsl_rl 4.x to its name since 5.0."""
 
 
@@ -380,7 +380,7 @@ class Distillation:
 
     def _fitting_teacher(self, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """A teacher's entries under today's names; without noise, if our teacher has none to act with."""
-        named = {_PLAIN_NOISE.get(name, name): tensor for name, tensor in state.items()}
+        named = {PLAIN_NOISE.get(name, name): tensor for name, tensor in state.items()}
         if self._raw_teacher.distribution is not None:
             return named
         return {name: tensor for name, tensor in named.items() if not name.startswith("distribution.")}

@@ -16,6 +16,7 @@ import torch
 
 from rslcore import checkpoint
 from rslcore.algorithms import PPO
+from rslcore.algorithms.distillation import PLAIN_NOISE
 from rslcore.config import Cfg, RunnerCfg
 from rslcore.export import export_to_jit, export_to_onnx
 from rslcore.logging import Logger
@@ -196,6 +197,11 @@ class OnPolicyRunner:
             ValueError: The file is damaged, or does not fit the models; nothing has been changed.
         """
         content = checkpoint.read(path, map_location or "cpu", weights_only=weights_only)
+        if isinstance(actor := content.get("actor_state_dict"), dict):
+            own = self.alg.get_policy().state_dict()  # a model of the user's may have a "std" of its own
+            content["actor_state_dict"] = {  # rsl_rl 4.x named its noise otherwise
+                name if name in own else PLAIN_NOISE.get(name, name): tensor for name, tensor in actor.items()
+            }
         self._check_loadable(content, load_cfg, strict)
         if load_cfg is None or load_cfg.get("iteration"):
             if not isinstance(content.get("iter"), int):
