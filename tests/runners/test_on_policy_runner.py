@@ -182,6 +182,21 @@ def test_nan_in_the_first_observations_is_named() -> None:
             runner.learn(1)
 
 
+@pytest.mark.parametrize("device", ["cpu", "elsewhere"])
+def test_nan_in_a_final_observation_is_named(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of final observations that a value is bootstrapped from are checked, the others may hold anything."""
+    if device != "cpu":
+        monkeypatch.setattr(step_checks, "_on_host", lambda tensor: False)
+    checks = step_checks.StepChecks(4, True)
+    final_obs = {"policy": torch.full((4, 2), float("nan"))}
+    final_obs["policy"][2] = 1.0
+    checks.check_final(final_obs, torch.tensor([0.0, 0.0, 1.0, 0.0]), iteration=3, step=5)
+    checks.raise_if_nan(3)
+    with pytest.raises(ValueError, match=r"extras\['final_obs'\] group 'policy' .* environment\(s\) 1 at step 6 of it"):
+        checks.check_final(final_obs, torch.tensor([False, True, True, False]), iteration=3, step=6)
+        checks.raise_if_nan(3)
+
+
 def test_infinite_values_are_no_nan() -> None:
     """Infinity is not NaN: +inf and -inf in one tensor, whose sum is NaN, pass."""
     obs = {"policy": torch.tensor([[float("inf"), float("-inf")]]), "image": torch.zeros(1, 2, 2, dtype=torch.uint8)}

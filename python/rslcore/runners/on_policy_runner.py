@@ -305,12 +305,15 @@ class OnPolicyRunner:
         """Run one rollout and update, and log them; returns the observations to go on from."""
         start = time.perf_counter()
         checks = StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True))
+        use_final_obs = getattr(self.alg, "bootstrap_final_obs", False)
         use_rnd = bool(self.cfg["algorithm"].get("rnd_cfg"))
         with torch.inference_mode():
             for step in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 checks.check(obs, rewards, dones, it, step)
+                if use_final_obs and "time_outs" in extras and "final_obs" in extras:
+                    checks.check_final(extras["final_obs"], extras["time_outs"], it, step)
                 obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
                 self.alg.process_env_step(obs, rewards, dones, extras)
                 intrinsic_rewards = self.alg.intrinsic_rewards if use_rnd else None

@@ -57,20 +57,37 @@ class StepChecks:
                 raise ValueError(f"env.step: `{name}` must be [{self._num_envs}], got {list(tensor.shape)}")
         if not self._check_for_nan:
             return
-        named = [(f"observation group '{key}'", obs[key]) for key in obs.keys()]  # noqa: SIM118 (TensorDict)
-        for name, tensor in [*named, ("rewards", rewards), ("dones", dones)]:
+        named = {f"observation group '{key}'": obs[key] for key in obs.keys()}  # noqa: SIM118 (TensorDict)
+        self._check_nan({**named, "rewards": rewards, "dones": dones}, iteration, step)
+
+    def check_final(
+        self, final_obs: Mapping[str, torch.Tensor], time_outs: torch.Tensor, iteration: int, step: int
+    ) -> None:
+        """Check the true last observations, where a value is bootstrapped from them; other rows may hold anything.
+
+        Raises:
+            ValueError: Something on the CPU is NaN.
+        """
+        if self._check_for_nan:
+            named = {f"extras['final_obs'] group '{key}'": final_obs[key] for key in final_obs.keys()}  # noqa: SIM118
+            self._check_nan(named, iteration, step, rows=time_outs.bool())
+
+    def _check_nan(
+        self, named: Mapping[str, torch.Tensor], iteration: int, step: int, rows: torch.Tensor | None = None
+    ) -> None:
+        for name, tensor in named.items():
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
                 continue
             if _on_host(tensor):
                 # One sum is the cheapest test; it is also NaN for +inf and -inf, so then the elements are looked at.
-                if math.isnan(tensor.sum()) and bool((bad := _bad_rows(tensor)).any()):
+                if math.isnan(tensor.sum()) and bool((bad := _bad_rows(tensor, rows)).any()):
                     raise ValueError(_message(name, bad.nonzero().flatten().tolist(), iteration, step))
             else:
                 first = self._first_bad.get(name)
                 if first is None:
                     first = torch.zeros(self._num_envs, dtype=torch.int32, device=tensor.device)
                     self._first_bad[name] = first
-                first.masked_fill_(_bad_rows(tensor) & (first == 0), step + 1)
+                first.masked_fill_(_bad_rows(tensor, rows) & (first == 0), step + 1)
 
     def raise_if_nan(self, iteration: int) -> None:
         """Read what was noted on other devices than the CPU in this rollout.
@@ -94,9 +111,10 @@ def _on_host(tensor: torch.Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
-def _bad_rows(tensor: torch.Tensor) -> torch.Tensor:
-    """Return where an environment has a NaN. bool [N]."""
-    return torch.isnan(tensor).reshape(tensor.shape[0], -1).any(dim=1)
+def _bad_rows(tensor: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
+    """Return which environments, of those in the mask ``rows``, have a NaN. bool [N]."""
+    bad = torch.isnan(tensor).reshape(tensor.shape[0], -1).any(dim=1)
+    return bad if rows is None else bad & rows.to(bad.device)
 
 
 def _listed(environments: list[int]) -> str:
