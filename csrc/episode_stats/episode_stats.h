@@ -21,9 +21,10 @@ RSLCORE_HD int64_t episode_rows(bool intrinsic) {
     return intrinsic ? 4 : 2;
 }
 
-// Row of the ring that the episode with this number (0 for the first one ever) is kept in.
+// Row of the ring that the episode with this number (0 for the first one ever) is kept in. Always a row: on a
+// GPU nobody has looked whether the count is negative.
 RSLCORE_HD int64_t episode_slot(int64_t number, int64_t window) {
-    return number % window;
+    return static_cast<int64_t>(static_cast<uint64_t>(number) % static_cast<uint64_t>(window));
 }
 
 // Whether the `rank`-th of `ended` episodes that end on one step is among the last `window` of them. Earlier

@@ -41,6 +41,9 @@ void episode_stats(arrays::In<T> rewards, std::optional<arrays::In<T>> intrinsic
             "episode_stats: `running`, `finished` and `count` must share no memory with another argument, "
             "got two that do");
     }
+    if (*args.count < 0) {
+        throw py::value_error("episode_stats: `count` must be >= 0, got " + std::to_string(*args.count));
+    }
     const py::gil_scoped_release release;
     episode_stats_cpu<T>(args, parallel_for);
 }

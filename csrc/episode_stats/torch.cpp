@@ -52,6 +52,7 @@ void episode_stats(const Tensor& rewards, const std::optional<Tensor>& intrinsic
         int64_t* const data = static_cast<int64_t*>(scratch.mutable_data_ptr());
         abi::check_cuda(episode_stats_cuda<T>(args, data, device.stream()), kOp);
 #else
+        RSLCORE_CHECK(*args.count >= 0, kOp, ": `count` must be >= 0, got ", *args.count);
         episode_stats_cpu<T>(args, abi::parallel);
 #endif
     });

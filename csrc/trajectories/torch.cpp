@@ -51,6 +51,8 @@ std::vector<int64_t> sizes_with(const Tensor& x, int64_t second, const char* op,
 // Pads (from [T, N, ...] to [T, K, ...]) or unpads (the other way) into `out`.
 void move(const char* op, const char* name, bool pad, const Tensor& x, const Tensor& starts,
           const Tensor& lengths, int64_t num_envs, const Tensor& out) {
+    RSLCORE_CHECK(starts.dim() == 1 && lengths.dim() == 1, op, ": `starts` and `lengths` must be [K], got ",
+                  starts.dim(), " and ", lengths.dim(), " dimensions");
     const int64_t num_trajectories = starts.numel();
     const int64_t second = pad ? num_envs : num_trajectories;
     RSLCORE_CHECK(num_envs >= 0, op, ": `num_envs` must be >= 0, got ", num_envs);
@@ -60,9 +62,13 @@ void move(const char* op, const char* name, bool pad, const Tensor& x, const Ten
         row_numel *= x.size(d);
     }
     const int64_t num_steps = x.size(0);
-    const int64_t target_rows = num_steps * (pad ? num_trajectories : num_envs);
+    int64_t target_rows = 0;
+    int64_t target_numel = 0;
+    RSLCORE_CHECK(!__builtin_mul_overflow(num_steps, pad ? num_trajectories : num_envs, &target_rows) &&
+                      !__builtin_mul_overflow(target_rows, row_numel, &target_numel),
+                  op, ": `num_envs` must leave fewer than 2^63 elements, got ", num_envs);
     abi::check_buffer(x, op, name, x.scalar_type(), x.numel(), x);
-    abi::check_buffer(out, op, "out", x.scalar_type(), target_rows * row_numel, x);
+    abi::check_buffer(out, op, "out", x.scalar_type(), target_numel, x);
     const PadArgs args{
         .num_steps = num_steps,
         .num_envs = num_envs,

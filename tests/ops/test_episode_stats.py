@@ -299,6 +299,17 @@ def test_numpy_does_the_same(intrinsic: bool, strided: bool) -> None:
         rn.episode_stats(rewards.numpy(), dones.numpy()[1:], *arrays)
 
 
+def test_a_negative_count_is_refused() -> None:
+    """It would number a row before the ring."""
+    running, finished, count = torch.zeros(2, 3), torch.zeros(4, 2), torch.tensor(-1)
+    with pytest.raises(ValueError, match="episode_stats: `count` must be >= 0, got -1"):
+        ops.episode_stats(torch.ones(3), torch.ones(3, dtype=torch.bool), running, finished, count)
+    with pytest.raises(ValueError, match="episode_stats: `count` must be >= 0, got -1"):
+        rn.episode_stats(np.ones(3), np.ones(3, bool), np.zeros((2, 3)), np.zeros((4, 2)), np.array(-1))
+    assert not running.any()
+    assert not finished.any()
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("check", GPU_CHECKS)
 @pytest.mark.parametrize("intrinsic", [False, True])

@@ -391,6 +391,12 @@ def test_numpy_refuses_what_does_not_fit() -> None:
         _numpy.gaussian_sample(mean, std.astype(np.float64), None, 0, 0, mean.copy(), np.zeros(3, np.float32))
 
 
+def test_an_expanded_std_of_other_rows_is_refused() -> None:
+    """One row that stands for B others is as wrong as B others, where the mean has another B."""
+    with pytest.raises(ValueError, match=r"`std` must be \[2\] or \[3, 2\] like `mean`, got \[5, 2\]"):
+        ops.gaussian_sample(torch.zeros(3, 2), torch.ones(2).expand(5, 2), seed=0)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("check", GPU_CHECKS)
 @pytest.mark.parametrize("given_noise", [False, True])

@@ -476,3 +476,20 @@ def test_threads_do_not_change_bits() -> None:
     assert torch.equal(results[0][-1], x)
     for others in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(others, results[0], strict=True))
+
+
+def test_targets_that_meet_and_sizes_that_overflow_are_refused() -> None:
+    """Strided targets on each other, sizes beyond 64 bits, and lists of trajectories that are no list."""
+    shared = torch.zeros(24, dtype=torch.int64)[::2]
+    with pytest.raises(
+        ValueError, match=r"`out.starts` and `out.lengths` are written to, so they must share no memory"
+    ):
+        ops.split_trajectories(
+            torch.ones(4, 3), out=ops.Trajectories(shared, shared, torch.zeros(4, dtype=torch.int64))
+        )
+    one = torch.ones(1, dtype=torch.int64)
+    raw = torch.ops.rslcore.unpad_trajectories_out
+    with pytest.raises(RuntimeError, match=r"`num_envs` must leave fewer than 2\^63 elements, got 4611686018427387905"):
+        raw(torch.zeros(4, 1, 2), 0 * one, one, 2**62 + 1, torch.zeros(4, 2))
+    with pytest.raises(RuntimeError, match=r"`starts` and `lengths` must be \[K\], got 2 and 1 dimensions"):
+        torch.ops.rslcore.pad_trajectories(torch.zeros(4, 1, 2), one[None], one)

@@ -38,7 +38,7 @@ def episode_stats(
         dones: The episode ended on this step, [N] or [N, 1]: bool, uint8, int32, int64 or float32, set where not 0.
         running: Sums of the running episodes [R, N], dtype of `rewards`; updated, and 0 where the episode ended.
         finished: Sums of the last W finished episodes [W, R], dtype of `rewards`; updated.
-        count: Number of finished episodes so far, int64 []; updated.
+        count: Number of finished episodes so far, int64 [], >= 0; updated.
         intrinsic_rewards: Shape and dtype of `rewards`.
 
     Raises:

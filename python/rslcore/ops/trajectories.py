@@ -57,8 +57,7 @@ def split_trajectories(dones: torch.Tensor, *, out: Trajectories | None = None) 
     _tensors.check_devices(op, tensors)
     _tensors.refuse_gradient(op, tensors)
     flags = _tensors.as_flags(dones.reshape(num_steps, num_envs)).contiguous()
-    for name, target in zip(Trajectories._fields, out, strict=True):
-        _tensors.check_targets(op, {f"out.{name}": target})
+    _tensors.check_targets(op, {f"out.{name}": x for name, x in zip(Trajectories._fields, out, strict=True)})
     targets = [target.contiguous() for target in out]
     _library.run(op, dones.device, (flags, *targets), written=targets)
     for result, target in zip(targets, out, strict=True):
