@@ -217,7 +217,8 @@ PLANTS = {
     ),
     "episodes_that_others_displace": (
         Edit("csrc/episode_stats/cuda.cu", "if (episode_kept(own, total, args.window))", "if (true)"),
-        *("address", "the order of the blocks changes the result"),
+        # Threads of one block write the same row: by luck the CPU's result, and then in the first order only.
+        *("address", "the order of the blocks changes the result|finished.* in the emulation"),
     ),
     "one_sum_too_few": (
         Edit(NORMALIZATION, "for (int64_t i = 1; i < cut.fold", "for (int64_t i = 2; i < cut.fold"),
@@ -233,4 +234,4 @@ def test_planted_fault_is_caught(plant: str) -> None:
     name = "gae" if edit.path == SHIM else Path(edit.path).parent.name
     result = run(build(name, sanitizer, edit))
     assert result.returncode != 0
-    assert report in result.stdout, result.stdout
+    assert re.search(report, result.stdout), result.stdout
