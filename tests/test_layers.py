@@ -28,7 +28,7 @@ BELOW = {
     "storage": {"ops", "utils"},
     "models": {"modules", "utils", "config"},
     "extensions": {"modules", "utils", "config"},
-    "engine": set(),
+    "engine": {"models", "modules", "storage", "ops", "utils", "config"},
     "algorithms": {"engine", "extensions", "storage", "models", "modules", "ops", "utils", "config"},
     "env": {"ops", "utils"},
     "checkpoint": {"_files"},

@@ -3,7 +3,16 @@
 """How an update is executed. An engine knows no algorithm: it is given one minibatch rule and runs it."""
 
 from rslcore.engine.eager import EagerEngine
+from rslcore.engine.known import KnownMLP, describe_mlp
 from rslcore.engine.learner import Learner, MinibatchResult
 from rslcore.engine.selection import Selection, select_engine
 
-__all__ = ["EagerEngine", "Learner", "MinibatchResult", "Selection", "select_engine"]
+__all__ = [
+    "EagerEngine",
+    "KnownMLP",
+    "Learner",
+    "MinibatchResult",
+    "Selection",
+    "describe_mlp",
+    "select_engine",
+]
