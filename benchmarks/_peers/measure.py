@@ -1,0 +1,175 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs trainers in turns, refuses those that do not do the same job, and sums up what they took."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import sys
+from typing import Any
+
+from _peers.job import SHAPES, Shape
+from _peers.worker import run
+
+PHASES = ("rollout", "returns", "update", "rest", "total", "environment")
+"""What is reported of an iteration; "environment" is a part of "rollout", "total" all but it is the sum of the rest."""
+PATIENCE = 2.0
+"""Seconds of a first iteration after which whoever watches is told how long it took."""
+WARM_UP = 2
+"""Iterations that are not timed: the first one is also the one that is checked."""
+
+
+class JobsDifferError(Exception):
+    """Two trainers do not do the same job."""
+
+
+class Peer:
+    """One trainer in its process."""
+
+    def __init__(self, name: str, shape: Shape, threads: int, seed: int) -> None:
+        """Start the process; `name` is a package, or package:variant."""
+        self.name, self.shape, self.threads = name, shape, threads
+        package, _, variant = name.partition(":")
+        context = multiprocessing.get_context("spawn")
+        self._connection, child = context.Pipe()
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # inherited; read when the library is loaded
+        self._process = context.Process(
+            target=run, args=(child, package, variant or None, shape.name, threads, seed), daemon=True
+        )
+        self._process.start()
+        child.close()
+        self.about: dict[str, Any] = self._receive()
+        self.records: list[dict[str, Any]] = []
+
+    def iterate(self) -> dict[str, Any]:
+        """Let it take one iteration."""
+        self._connection.send("run")
+        self.records.append(self._receive())
+        return self.records[-1]
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process.is_alive():
+            self._connection.send("stop")
+        self._process.join(timeout=10)
+        if self._process.is_alive():
+            self._process.terminate()
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            message = self._connection.recv()
+        except EOFError:
+            message = {"failed": "its process ended"}
+        if "failed" in message:
+            raise RuntimeError(f"{self.name}, shape {self.shape.name}: {message['failed']}")
+        return message
+
+
+def check_same(peers: list[Peer]) -> None:
+    """Raise JobsDifferError unless all trainers have learned equally much from equally many samples."""
+    first = peers[0]
+    for peer in peers:
+        record = peer.records[-1]
+        for what, value, expected in (
+            ("parameters", peer.about["parameters"], first.about["parameters"]),
+            ("gradient steps per iteration", record["gradient_steps"], peer.about["gradient_steps_expected"]),
+            ("samples per minibatch", record["rows"], [peer.shape.rows] * peer.about["gradient_steps_expected"]),
+        ):
+            if value is not None and value != expected:
+                raise JobsDifferError(f"{peer.name}, shape {peer.shape.name}: {what} must be {expected}, got {value}")
+        if not record["smallest_change"] > 0:
+            raise JobsDifferError(f"{peer.name}, shape {peer.shape.name}: a parameter has not changed")
+
+
+def measure(shape_name: str, names: list[str], threads: list[int], iterations: int | None, seed: int) -> dict[str, Any]:
+    """Time all trainers on one shape, in turns, at every number of threads.
+
+    Returns:
+        A plain dictionary: the job, and under "peers" one summary per trainer and number of threads.
+    """
+    shape = SHAPES[shape_name]
+    peers: list[Peer] = []
+    try:
+        peers.extend(Peer(name, shape, count, seed) for count in threads for name in names)
+        for number in range(WARM_UP + (iterations or shape.iterations)):
+            for peer in peers:
+                record = peer.iterate()
+                if not number and sum_of(record) > PATIENCE:
+                    print(f"{shape.name} {peer.name}: first iteration {sum_of(record):.1f} s", file=sys.stderr)
+            check_same(peers)
+        return {
+            "shape": shape.name,
+            "num_envs": shape.num_envs,
+            "hidden": list(shape.hidden),
+            "rnn": shape.rnn,
+            "observation": list(shape.observation),
+            "flops": shape.flops(),
+            "seed": seed,
+            "iterations": iterations or shape.iterations,
+            "warm_up": WARM_UP,
+            "peers": [summary(peer) for peer in peers],
+        }
+    finally:
+        for peer in peers:
+            peer.stop()
+
+
+def sum_of(record: dict[str, Any]) -> float:
+    """Seconds of a whole iteration."""
+    return sum(record["seconds"][phase] for phase in ("rollout", "returns", "update", "rest"))
+
+
+def summary(peer: Peer) -> dict[str, Any]:
+    """Medians and spread of one trainer."""
+    timed = peer.records[WARM_UP:]
+    phases = {}
+    for phase in PHASES:
+        values = [sum_of(record) if phase == "total" else record["seconds"][phase] for record in timed]
+        quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+        phases[phase] = {
+            "median_ms": quartiles[1] * 1e3,
+            "quartiles_ms": [quartiles[0] * 1e3, quartiles[2] * 1e3],
+            "range_ms": [min(values) * 1e3, max(values) * 1e3],
+        }
+    update, flops = phases["update"]["median_ms"] / 1e3, peer.shape.flops()
+    return {
+        "peer": peer.name,
+        "version": peer.about["version"],
+        "description": timed[-1]["description"],
+        "threads": peer.threads,
+        "phases": phases,
+        "env_steps_per_second": peer.shape.samples / (phases["total"]["median_ms"] / 1e3),
+        "update_gemm_flops_per_second": flops["update"] / update,
+        "parameters": peer.about["parameters"],
+        "gradient_steps": timed[-1]["gradient_steps"],
+        "samples_per_minibatch": peer.records[0]["rows"][0],
+        "peak_memory_mb": peer.records[-1]["peak_memory"] / 1e6,
+        "memory_before_mb": peer.about["memory_before"] / 1e6,
+    }
+
+
+def ratios(peers: list[dict[str, Any]]) -> dict[str, Any]:
+    """How many times faster rslcore is than the fastest of the others, by phase, and what a second core brings it."""
+    result: dict[str, Any] = {}
+    threads = sorted({peer["threads"] for peer in peers})
+    for ours in (peer for peer in peers if peer["peer"].startswith("rslcore")):
+        others = [p for p in peers if not p["peer"].startswith("rslcore") and p["threads"] == ours["threads"]]
+        entry: dict[str, Any] = {}
+        for phase in PHASES[:-1]:
+            if others and (own := ours["phases"][phase]["median_ms"]) > 0:
+                best = min(others, key=lambda peer: peer["phases"][phase]["median_ms"])
+                entry[phase] = {"ratio": best["phases"][phase]["median_ms"] / own, "against": best["peer"]}
+        result[f"{ours['peer']} on {ours['threads']} threads"] = entry
+    for name in dict.fromkeys(peer["peer"] for peer in peers):
+        one, most = (
+            next((p for p in peers if p["peer"] == name and p["threads"] == count), None)
+            for count in (threads[0], threads[-1])
+        )
+        if one and most and threads[0] < threads[-1]:
+            result[f"{name} from {threads[0]} to {threads[-1]} threads"] = {
+                phase: {"ratio": one["phases"][phase]["median_ms"] / most["phases"][phase]["median_ms"]}
+                for phase in ("rollout", "update", "total")
+            }
+    return result

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""One trainer in a process of its own, which takes one iteration whenever it is told to."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from multiprocessing.connection import Connection
+from typing import Any
+
+from _peers.job import GRADIENT_STEPS, SHAPES
+
+DISTRIBUTIONS = {"rslcore": "rslcore", "rsl_rl": "rsl-rl-lib", "skrl": "skrl", "rl_games": "rl-games"}
+"""Package to the name that it is installed by."""
+
+
+def memory(key: str) -> int:
+    """Bytes of this process: "VmRSS" is resident now, "VmHWM" was at most."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(key))
+
+
+def run(connection: Connection, package: str, variant: str | None, shape_name: str, threads: int, seed: int) -> None:
+    """Entry of the process: build the trainer, then one iteration per message "run" until "stop"."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what packages print is no result
+    try:
+        _run(connection, package, variant, shape_name, threads, seed)
+    except BaseException:
+        traceback.print_exc(file=sys.stderr)
+        connection.send({"failed": traceback.format_exc().strip().splitlines()[-1]})
+
+
+def _run(connection: Connection, package: str, variant: str | None, shape_name: str, threads: int, seed: int) -> None:
+    import torch
+
+    from _peers.clock import Clock
+    from _peers.stream import Stream
+    from _peers.trainer import Finished
+
+    torch.set_num_threads(threads)
+    shape, clock = SHAPES[shape_name], Clock()
+    stream = Stream(shape, seed)
+    before = memory("VmRSS")
+    if package in ("rslcore", "rsl_rl"):
+        from _peers.rsl_rl_api import make
+
+        trainer = make(package, shape, stream, clock, seed, variant)
+    else:
+        raise ValueError(f"unknown package '{package}'")
+    torch.set_num_threads(threads)
+
+    rows: list[int] = []
+    hook = trainer.head.register_forward_pre_hook(
+        lambda _, inputs: rows.append(inputs[0].numel() // inputs[0].shape[-1]) if torch.is_grad_enabled() else None
+    )
+    previous: list[torch.Tensor] = [parameter.detach().clone() for parameter in trainer.parameters]
+    steps = 0
+    first = True
+
+    def record() -> dict[str, Any]:
+        nonlocal steps, first
+        taken, steps = trainer.steps_taken() - steps, trainer.steps_taken()
+        changes = [(p.detach() - q).abs().max() for p, q in zip(trainer.parameters, previous, strict=True)]
+        for parameter, copy in zip(trainer.parameters, previous, strict=True):
+            copy.copy_(parameter.detach())
+        if first:
+            hook.remove()
+            trainer.verified()
+        result = {
+            "seconds": dict(clock.seconds) | {"environment": stream.seconds},
+            "gradient_steps": taken,
+            "rows": list(rows) if first else None,
+            "smallest_change": float(torch.stack(changes).min()),
+            "peak_memory": memory("VmHWM"),
+            "description": trainer.description(),
+        }
+        first = False
+        return result
+
+    def between() -> None:
+        connection.send(record())
+        wait()
+
+    def wait() -> None:
+        if connection.recv() != "run":
+            raise Finished
+        stream.seconds = 0.0
+
+    clock.between = between
+    connection.send(
+        {
+            "version": version(DISTRIBUTIONS[package]),
+            "parameters": sum(parameter.numel() for parameter in trainer.parameters),
+            "gradient_steps_expected": GRADIENT_STEPS,
+            "memory_before": before,
+            "torch": torch.__version__,
+        }
+    )
+    try:
+        wait()
+        clock.start()
+        trainer.train()
+    except Finished:
+        connection.send({"finished": True})
