@@ -22,7 +22,7 @@ from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
 from rslcore.modules import HiddenState
 from rslcore.storage import RolloutStorage
-from rslcore.utils import compile_model, make_optimizer, reduce_gradients_in_buckets
+from rslcore.utils import compile_model, make_optimizer, reduce_gradients_in_buckets, without_gradient
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -135,7 +135,7 @@ class PPO:
         self.reshuffle_each_epoch = reshuffle_each_epoch
         self.bootstrap_final_obs = bootstrap_final_obs
 
-    @torch.no_grad()
+    @without_gradient
     def act(self, obs: TensorDict) -> torch.Tensor:
         """Sample actions [N, A] for observations [N, ...] per group, and remember what the update needs.
 
@@ -155,7 +155,7 @@ class PPO:
         transition.hidden_states = (_or_zeros(actor_state, self.actor), _or_zeros(critic_state, self.critic))
         return transition.actions.clone()
 
-    @torch.no_grad()
+    @without_gradient
     def process_env_step(
         self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: Mapping[str, Any]
     ) -> None:
@@ -179,14 +179,17 @@ class PPO:
         transition = self.transition
         if transition.values is None:
             raise RuntimeError("PPO: act() must be called before process_env_step()")
-        transition.rewards = rewards.to(dtype=self.storage.rewards.dtype, copy=True)
+        slot = self.storage.slot()
+        fits = rewards.shape == slot.rewards.shape  # or else the storage says so
+        transition.rewards = slot.rewards.copy_(rewards) if fits else rewards.to(slot.rewards.dtype, copy=True)
         transition.dones = dones
         if self.rnd is not None:
             self.intrinsic_rewards = self.rnd.get_intrinsic_reward(obs)
             transition.rewards += self.intrinsic_rewards
         if "time_outs" in extras:
             time_outs = extras["time_outs"].to(self.device)
-            transition.rewards += self.gamma * self._time_out_values(time_outs, extras.get("final_obs")) * time_outs
+            values = self._time_out_values(time_outs, extras.get("final_obs"))
+            transition.rewards.addcmul_(values, time_outs, value=self.gamma)
         self.storage.add_transition(transition)
         transition.clear()
         self.actor.reset(dones)
@@ -371,8 +374,7 @@ class PPO:
     def _time_out_values(self, time_outs: torch.Tensor, final_obs: TensorDict | None) -> torch.Tensor:
         """Values [N] to bootstrap from where ``time_outs`` is set: only those rows of ``final_obs`` are evaluated."""
         values = cast(torch.Tensor, self.transition.values).view(-1)
-        rows = time_outs.nonzero().view(-1) if self.bootstrap_final_obs else time_outs.new_empty(0)
-        if not len(rows):
+        if not self.bootstrap_final_obs or not len(rows := time_outs.nonzero().view(-1)):
             return values
         if final_obs is None:
             warnings.warn(

@@ -42,8 +42,37 @@ class Transition:
 
     def clear(self) -> None:
         """Forget everything."""
-        for field in dataclasses.fields(self):
-            setattr(self, field.name, field.default)
+        vars(self).update(_EMPTY)
+
+
+_EMPTY = {field.name: field.default for field in dataclasses.fields(Transition)}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Slot:
+    """Where a storage keeps one step: views of its buffers, which may be written into directly.
+
+    What a transition holds that is such a view itself is stored already.
+    """
+
+    observations: TensorDict
+    """Observations, [N, ...] per group."""
+    groups: dict[str, torch.Tensor]
+    """The same as a dictionary."""
+    actions: torch.Tensor
+    """Actions [N, A]."""
+    rewards: torch.Tensor
+    """Rewards [N]."""
+    dones: torch.Tensor
+    """Episode ended on this step, uint8 [N]."""
+    values: torch.Tensor = _ABSENT
+    """Values of the observations [N, 1] (reinforcement learning)."""
+    actions_log_prob: torch.Tensor = _ABSENT
+    """Log-probability density of the actions [N] (reinforcement learning)."""
+    distribution_params: tuple[torch.Tensor, ...] = ()
+    """Parameters of the action distribution, each [N, ...] (reinforcement learning); none before there are buffers."""
+    privileged_actions: torch.Tensor = _ABSENT
+    """Actions of the teacher [N, A] (distillation)."""
 
 
 @dataclasses.dataclass

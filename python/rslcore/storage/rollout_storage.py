@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from operator import is_
 from typing import TypeAlias, TypeVar, cast
 
 import torch
@@ -14,10 +15,20 @@ from tensordict import TensorDict
 
 from rslcore import ops
 from rslcore.storage import records
-from rslcore.storage.records import Batch, HiddenState, Transition
+from rslcore.storage.records import Batch, HiddenState, Slot, Transition
+from rslcore.utils import without_gradient
 from rslcore.utils.trajectories import trajectory_masks
 
 TRAINING_TYPES = ("rl", "distillation")
+
+_STEP_FIELDS = {
+    "rl": ("actions", "rewards", "dones", "values", "actions_log_prob"),
+    "distillation": ("actions", "rewards", "dones", "privileged_actions"),
+}
+"""Fields of a step that are one tensor, by training type."""
+
+_PER_ENV = ("rewards", "dones", "actions_log_prob")
+"""Fields of a step that are a number per environment, [N]; their buffers are [T, N, 1]."""
 
 _T = TypeVar("_T")
 
@@ -98,10 +109,34 @@ class RolloutStorage:
 
         self.step = 0
         """Transitions stored so far; where the next one goes."""
-        self._stored_observations: TensorDict | None = None
+        self._slots: list[Slot | None] = []
+        self._slot_buffers: tuple[torch.Tensor, ...] = ()
         self._rooms: dict[str, torch.Tensor] = {}
 
-    @torch.no_grad()
+    def slot(self) -> Slot:
+        """Return where the current step is kept, the same object in every rollout.
+
+        Raises:
+            OverflowError: T transitions are stored already.
+        """
+        if self.step >= self.num_transitions_per_env:
+            raise OverflowError(
+                f"RolloutStorage: all {self.num_transitions_per_env} transitions are stored; call clear() before adding"
+            )
+        buffers = self._buffers()
+        if len(buffers) != len(self._slot_buffers) or not all(map(is_, buffers, self._slot_buffers)):
+            self._slots, self._slot_buffers = [None] * self.num_transitions_per_env, buffers
+        slot = self._slots[self.step]
+        if slot is None:
+            slot = self._slots[self.step] = self._make_slot(self.step)
+        return slot
+
+    def make_distribution_params(self, distribution_params: Sequence[torch.Tensor]) -> None:
+        """Make the buffers of the distribution parameters for tensors like these, [N, ...], unless there are some."""
+        if self.distribution_params is None:
+            self.distribution_params = tuple(self._buffer_for(params) for params in distribution_params)
+
+    @without_gradient
     def store_observations(self, obs: TensorDict) -> TensorDict:
         """Copy the observations of the current step into the buffer, before the environment may overwrite them.
 
@@ -112,46 +147,51 @@ class RolloutStorage:
             OverflowError: T transitions are stored already.
             ValueError: A group has another shape than the buffer.
         """
-        self._check_room()
-        for group, buffer in self.observations.items():
-            _copy(f"observations['{group}']", obs[group], buffer[self.step])
-        self._stored_observations = self.observations[self.step]
-        return self._stored_observations
+        slot = self.slot()
+        for group, target in slot.groups.items():
+            source = obs[group]
+            if source.shape != target.shape:
+                raise _misfit(f"observations['{group}']", source, target)
+            target.copy_(source)
+        return slot.observations
 
-    @torch.no_grad()
+    @without_gradient
     def add_transition(self, transition: Transition) -> None:
         """Copy a transition into the buffers and go on to the next step.
+
+        Fields that are views of :meth:`slot` are left as they are.
 
         Raises:
             OverflowError: T transitions are stored already.
             ValueError: A field is missing, or has another shape than the buffer.
         """
-        self._check_room()
-        step = self.step
+        names = _STEP_FIELDS[self.training_type]
         observations = _given("observations", transition.observations)
-        fields = {"actions": _given("actions", transition.actions)}
-        for name in ("rewards", "dones"):
-            fields[name] = _given(name, getattr(transition, name)).reshape(-1, 1)
+        fields = [_given(name, getattr(transition, name)) for name in names]
+        slot = self.slot()
         if self.training_type == "rl":
-            fields["values"] = _given("values", transition.values)
-            fields["actions_log_prob"] = _given("actions_log_prob", transition.actions_log_prob).reshape(-1, 1)
-            self._store_distribution_params(_given("distribution_params", transition.distribution_params))
-        else:
-            fields["privileged_actions"] = _given("privileged_actions", transition.privileged_actions)
-        if observations is not self._stored_observations:
+            params = _given("distribution_params", transition.distribution_params)
+            if self.distribution_params is None:
+                self.make_distribution_params(params)
+                slot = self.slot()
+            self._store_distribution_params(params, slot.distribution_params)
+        if observations is not slot.observations:
             self.store_observations(observations)
-        for name, value in fields.items():
-            _copy(name, value, getattr(self, name)[step])
+        for name, value in zip(names, fields, strict=True):
+            target = getattr(slot, name)
+            if value is target:
+                continue
+            if value.shape != target.shape and name in _PER_ENV:
+                value, target = value.reshape(-1, 1), target.unsqueeze(-1)
+            _copy(name, value, target)
         actor, critic = transition.hidden_states
         self.saved_hidden_state_a = self._store_hidden_state(actor, self.saved_hidden_state_a)
         self.saved_hidden_state_c = self._store_hidden_state(critic, self.saved_hidden_state_c)
-        self._stored_observations = None
         self.step += 1
 
     def clear(self) -> None:
         """Start the next rollout: the buffers are overwritten from their beginning."""
         self.step = 0
-        self._stored_observations = None
 
     def draw_permutation(self, n: int) -> torch.Tensor:
         """Return the next random permutation of 0..n-1, int64 [n], and advance ``offset``."""
@@ -254,11 +294,19 @@ class RolloutStorage:
         """Continue the shuffling from a state."""
         self.seed, self.offset = int(state["seed"]), int(state["offset"])
 
-    def _check_room(self) -> None:
-        if self.step >= self.num_transitions_per_env:
-            raise OverflowError(
-                f"RolloutStorage: all {self.num_transitions_per_env} transitions are stored; call clear() before adding"
-            )
+    def _buffers(self) -> tuple[torch.Tensor, ...]:
+        """The buffers that slots are views of, as they are now: a subclass may put others in their place."""
+        fixed = (getattr(self, name) for name in _STEP_FIELDS[self.training_type])
+        params = getattr(self, "distribution_params", None) or ()
+        return (*fixed, *params, *self.observations.values())
+
+    def _make_slot(self, step: int) -> Slot:
+        with torch.inference_mode(False), torch.no_grad():
+            fields = {name: getattr(self, name)[step] for name in _STEP_FIELDS[self.training_type]}
+            fields |= {name: fields[name].squeeze(-1) for name in _PER_ENV if name in fields}
+            observations = self.observations[step]
+            params = tuple(params[step] for params in getattr(self, "distribution_params", None) or ())
+            return Slot(observations, dict(observations.items()), distribution_params=params, **fields)
 
     def _check_training_type(self, method: str, expected: str) -> None:
         if self.training_type != expected:
@@ -278,17 +326,19 @@ class RolloutStorage:
             raise ValueError("RolloutStorage: transitions must be stored before minibatches are drawn, got none")
         return total // num_mini_batches
 
-    def _store_distribution_params(self, distribution_params: tuple[torch.Tensor, ...]) -> None:
-        """Copy them into the buffers of the current step, which the first ones make."""
-        if self.distribution_params is None:
-            self.distribution_params = tuple(self._buffer_for(params) for params in distribution_params)
-        if len(distribution_params) != len(self.distribution_params):
+    def _store_distribution_params(
+        self, distribution_params: tuple[torch.Tensor, ...], targets: tuple[torch.Tensor, ...]
+    ) -> None:
+        """Copy them into the buffers of the current step."""
+        if distribution_params is targets:
+            return
+        if len(distribution_params) != len(targets):
             raise ValueError(
-                f"RolloutStorage: `distribution_params` must be {len(self.distribution_params)} tensors as at the "
-                f"first transition, got {len(distribution_params)}"
+                f"RolloutStorage: `distribution_params` must be {len(targets)} tensors as at the first transition, "
+                f"got {len(distribution_params)}"
             )
-        for params, buffer in zip(distribution_params, self.distribution_params, strict=True):
-            _copy("distribution_params", params, buffer[self.step])
+        for params, target in zip(distribution_params, targets, strict=True):
+            _copy("distribution_params", params, target)
 
     def _store_hidden_state(self, state: HiddenState, saved: list[torch.Tensor] | None) -> list[torch.Tensor] | None:
         """Copy a model's hidden state into its buffers, which the first one makes; no state is a state of zeros."""
@@ -398,5 +448,9 @@ def _given(name: str, value: _T | None) -> _T:
 def _copy(name: str, source: torch.Tensor, target: torch.Tensor) -> None:
     """Copy without broadcasting."""
     if source.shape != target.shape:
-        raise ValueError(f"RolloutStorage: `{name}` must be {list(target.shape)}, got {list(source.shape)}")
+        raise _misfit(name, source, target)
     target.copy_(source)
+
+
+def _misfit(name: str, source: torch.Tensor, target: torch.Tensor) -> ValueError:
+    return ValueError(f"RolloutStorage: `{name}` must be {list(target.shape)}, got {list(source.shape)}")

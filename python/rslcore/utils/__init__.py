@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names to objects, gradients across processes, rollouts as trajectories. Imports configurations and operators only."""
 
+from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
@@ -33,4 +34,5 @@ __all__ = [
     "resolve_optimizer",
     "split_and_pad_trajectories",
     "unpad_trajectories",
+    "without_gradient",
 ]
