@@ -110,6 +110,10 @@ inline void __syncwarp(unsigned int mask = ~0u, const cuda_shim::Site& site = cu
     warp.barrier.wait(site);
 }
 
+inline unsigned long long atomicAdd(unsigned long long* address, unsigned long long value) {
+    return __atomic_fetch_add(address, value, __ATOMIC_RELAXED);
+}
+
 template <typename T>
 T __shfl_sync(unsigned int mask, T value, int source,
               const cuda_shim::Site& site = cuda_shim::Site::current()) {

@@ -54,6 +54,7 @@ class Edit(NamedTuple):
 
 
 SMALL_GRIDS = (
+    Edit("csrc/cart_pole/cuda.cu", "kMaxBlocks = 4096", "kMaxBlocks = 3"),
     Edit("csrc/gae/cuda.cu", "kMaxScanBlocks = 2048", "kMaxScanBlocks = 3"),
     Edit("csrc/episode_stats/cuda.cu", "kMaxBlocks = 1024", "kMaxBlocks = 3"),
 )

@@ -3,6 +3,7 @@
 
 """Operators of on-policy reinforcement learning on torch tensors, CPU or CUDA. Needs nothing but torch."""
 
+from rslcore.ops.cart_pole import cart_pole_reset, cart_pole_step
 from rslcore.ops.episode_stats import episode_stats
 from rslcore.ops.gae import gae
 from rslcore.ops.gaussian import gaussian_sample
@@ -18,6 +19,8 @@ from rslcore.ops.trajectories import (
 
 __all__ = [
     "Trajectories",
+    "cart_pole_reset",
+    "cart_pole_step",
     "discounted_return",
     "episode_stats",
     "gae",

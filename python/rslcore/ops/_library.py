@@ -127,6 +127,8 @@ def _refusal(name: str, error: RuntimeError) -> Exception:
 
 
 _WRITING = (
+    "cart_pole_step",
+    "cart_pole_reset",
     "episode_stats",
     "gae",
     "gaussian_sample",

@@ -32,6 +32,9 @@ GAUSSIAN_STREAM = 2
 GAUSSIAN_LANES = 16
 """Philox blocks of `gaussian_sample` that lie side by side: word k of block i is element 16 k + i of their 64."""
 
+CART_POLE_STREAM = 3
+"""Philox stream of `cart_pole_step`."""
+
 _PHILOX_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _PHILOX_WEYL = (0x9E3779B9, 0xBB67AE85)
 _PHILOX_ROUNDS = 10
@@ -354,3 +357,67 @@ def _check_trajectories(op: str, starts: torch.Tensor, lengths: torch.Tensor, nu
             f"{op}: `starts` and `lengths` must be trajectories of a rollout [{num_steps}, {num_envs}] in the order of "
             f"split_trajectories, got starts[{k}] = {int(starts[k])}, lengths[{k}] = {int(lengths[k])}"
         )
+
+
+def cart_pole_step(
+    actions: torch.Tensor,
+    state: torch.Tensor,
+    episode_lengths: torch.Tensor,
+    episodes: torch.Tensor,
+    ended: torch.Tensor,
+    seed: int,
+    max_episode_length: int,
+    observations: torch.Tensor,
+    rewards: torch.Tensor,
+    dones: torch.Tensor,
+    time_outs: torch.Tensor,
+    final_observations: torch.Tensor | None,
+) -> None:
+    """One Euler step of 0.02 s of the carts and poles of Barto, Sutton and Anderson 1983, without friction.
+
+    With force F, masses M = 1 of the cart and m = 0.1 of the pole, half-length l = 0.5, g = 9.8:
+    u = (F + m l w^2 sin a) / (M + m), w' = (g sin a - u cos a) / (l (4/3 - m cos^2 a / (M + m))),
+    v' = u - m l w' cos a / (M + m).
+    """
+    x, v, a, w = state.unbind(1)
+    force, total, moment = 10.0 * actions.t().clamp(-1.0, 1.0), 1.1, 0.05
+    push = (force + moment * w * w * a.sin()) / total
+    w_dot = (9.8 * a.sin() - push * a.cos()) / (0.5 * (4.0 / 3.0 - 0.1 * a.cos() ** 2 / total))
+    v_dot = push - moment * w_dot * a.cos() / total
+    state.copy_(torch.stack([x + 0.02 * v, v + 0.02 * v_dot, a + 0.02 * w, w + 0.02 * w_dot], dim=1))
+    stands = (state[:, 0].abs() <= 2.4) & (state[:, 2].abs() <= math.radians(12.0))
+    fell = ~stands.all(dim=0)
+    episode_lengths += 1
+    late = (episode_lengths >= max_episode_length) & ~fell
+    observations.copy_(state.permute(2, 0, 1).reshape(observations.shape))
+    rewards.fill_(1.0)
+    done = fell | late
+    dones.copy_(done)
+    time_outs.copy_(late)
+    ended += torch.stack([fell.sum(), late.sum()])
+    if final_observations is not None:
+        final_observations.copy_(observations.where(done[:, None], final_observations))
+    start = cart_pole_start(seed, episodes, state)
+    episodes += done
+    episode_lengths.masked_fill_(done, 0)
+    state.copy_(start.where(done, state))
+    observations.copy_(state.permute(2, 0, 1).reshape(observations.shape))
+
+
+def cart_pole_reset(
+    state: torch.Tensor, episode_lengths: torch.Tensor, episodes: torch.Tensor, seed: int, observations: torch.Tensor
+) -> None:
+    """Begin a new episode everywhere."""
+    state.copy_(cart_pole_start(seed, episodes, state))
+    episodes += 1
+    episode_lengths.zero_()
+    observations.copy_(state.permute(2, 0, 1).reshape(observations.shape))
+
+
+def cart_pole_start(seed: int, episodes: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """State [P, 4, N] at the start of episode `episodes` [N]: 0.05 (2 u - 1), u the upper 24 bits of a Philox word."""
+    num_poles, _, num_envs = state.shape
+    env, pole = torch.arange(num_envs, device=state.device), torch.arange(num_poles, device=state.device)
+    counter = (env * num_poles + pole[:, None], CART_POLE_STREAM, episodes & _MASK32, (episodes >> 32) & _MASK32)
+    words = torch.stack(torch.broadcast_tensors(*philox(counter, _key(seed))), dim=1)
+    return 0.05 * (2.0 * ((words >> 8).to(state.dtype) * 2.0**-24) - 1.0)
