@@ -1,0 +1,118 @@
+// Copyright (c) 2026, rslcore authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#pragma once
+
+// One register of floats, as wide as the SIMD level that the file is compiled for. Arithmetic, comparisons
+// and `mask ? a : b` are the compiler's own (vector extensions of GCC and Clang); only what they lack is
+// named here.
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace rslcore::RSLCORE_SIMD {
+
+#if defined(__AVX512F__)
+inline constexpr int64_t kVectorLanes = 16;
+#elif defined(__AVX2__)
+inline constexpr int64_t kVectorLanes = 8;
+#else
+inline constexpr int64_t kVectorLanes = 4;
+#endif
+
+typedef float Vector __attribute__((vector_size(4 * kVectorLanes)));
+typedef int32_t VectorInt __attribute__((vector_size(4 * kVectorLanes)));
+
+[[gnu::always_inline]] inline Vector vector_load(const float* from) {
+    Vector x;
+    memcpy(&x, from, sizeof(x));
+    return x;
+}
+
+[[gnu::always_inline]] inline void vector_store(float* to, Vector x) {
+    memcpy(to, &x, sizeof(x));
+}
+
+[[gnu::always_inline]] inline Vector vector_set(float x) {
+    return x - Vector{};
+}
+
+[[gnu::always_inline]] inline VectorInt vector_bits(Vector x) {
+    return reinterpret_cast<VectorInt>(x);
+}
+
+[[gnu::always_inline]] inline Vector vector_from_bits(VectorInt x) {
+    return reinterpret_cast<Vector>(x);
+}
+
+// a * b + c, rounded once where the processor can (ISO C++ does not let the compiler contract by itself).
+[[gnu::always_inline]] inline Vector vector_fma(Vector a, Vector b, Vector c) {
+#if defined(__AVX512F__)
+    return _mm512_fmadd_ps(a, b, c);
+#elif defined(__FMA__) && defined(__AVX2__)
+    return _mm256_fmadd_ps(a, b, c);
+#elif defined(__aarch64__)
+    return vfmaq_f32(c, a, b);
+#else
+    return a * b + c;
+#endif
+}
+
+[[gnu::always_inline]] inline Vector vector_abs(Vector x) {
+    return vector_from_bits(vector_bits(x) & 0x7fffffff);
+}
+
+// Smaller and larger of two numbers; of a NaN in `x` and a bound, the bound.
+[[gnu::always_inline]] inline Vector vector_min(Vector x, Vector bound) {
+#if defined(__AVX512F__)
+    return _mm512_min_ps(x, bound);
+#else
+    return x < bound ? x : bound;
+#endif
+}
+
+[[gnu::always_inline]] inline Vector vector_max(Vector x, Vector bound) {
+#if defined(__AVX512F__)
+    return _mm512_max_ps(x, bound);
+#else
+    return x > bound ? x : bound;
+#endif
+}
+
+// x > bound ? a : b, lane by lane; b where x is NaN.
+[[gnu::always_inline]] inline Vector vector_if_greater(Vector x, Vector bound, Vector a, Vector b) {
+#if defined(__AVX512F__)
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GT_OQ), b, a);
+#else
+    return x > bound ? a : b;
+#endif
+}
+
+// x <= bound ? a : b, lane by lane; b where x is NaN.
+[[gnu::always_inline]] inline Vector vector_if_at_most(Vector x, Vector bound, Vector a, Vector b) {
+#if defined(__AVX512F__)
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, bound, _CMP_LE_OQ), b, a);
+#else
+    return x <= bound ? a : b;
+#endif
+}
+
+// Sum of the lanes, in a fixed order.
+[[gnu::always_inline]] inline float vector_sum(Vector x) {
+    float lanes[kVectorLanes];
+    memcpy(lanes, &x, sizeof(x));
+    for (int64_t width = kVectorLanes / 2; width > 0; width /= 2) {
+        for (int64_t i = 0; i < width; ++i) {
+            lanes[i] += lanes[i + width];
+        }
+    }
+    return lanes[0];
+}
+
+}  // namespace rslcore::RSLCORE_SIMD
