@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rslcore import ops
+from rslcore.utils import without_gradient
 
 _FLAGS = (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32)
 """Dtypes of `dones` that `ops.episode_stats` takes."""
@@ -44,7 +45,7 @@ class EpisodeStatistics:
         self._count = torch.zeros((), dtype=torch.int64, device=device)
         self._collected = torch.zeros((), dtype=torch.int64, device=device)
 
-    @torch.no_grad()
+    @without_gradient
     def step(self, rewards: torch.Tensor, dones: torch.Tensor, intrinsic_rewards: torch.Tensor | None = None) -> None:
         """Add one step of all environments.
 

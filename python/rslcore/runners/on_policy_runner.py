@@ -307,6 +307,7 @@ class OnPolicyRunner:
         checks = StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True))
         use_final_obs = getattr(self.alg, "bootstrap_final_obs", False)
         use_rnd = bool(self.cfg["algorithm"].get("rnd_cfg"))
+        device = torch.empty(0, device=self.device).device
         with torch.inference_mode():
             for step in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
@@ -314,7 +315,7 @@ class OnPolicyRunner:
                 checks.check(obs, rewards, dones, it, step)
                 if use_final_obs and "time_outs" in extras and "final_obs" in extras:
                     checks.check_final(extras["final_obs"], extras["time_outs"], it, step)
-                obs, rewards, dones = obs.to(self.device), rewards.to(self.device), dones.to(self.device)
+                obs, rewards, dones = _on_device(obs, device), rewards.to(device), dones.to(device)
                 self.alg.process_env_step(obs, rewards, dones, extras)
                 intrinsic_rewards = self.alg.intrinsic_rewards if use_rnd else None
                 self.logger.process_env_step(rewards, dones, extras, intrinsic_rewards)
@@ -374,6 +375,8 @@ class OnPolicyRunner:
             self.env.episode_length_buf = torch.randint_like(lengths, high=int(limit))
 
     def _announce(self, start_it: int, total_it: int) -> None:
+        if hasattr(self.alg, "select_engine"):  # models may have been compiled, loaded or hooked since
+            self.alg.select_engine()
         engine = getattr(self.alg, "engine", None)
         if engine is not None:
             name = getattr(engine, "name", type(engine).__name__)
@@ -414,6 +417,11 @@ class OnPolicyRunner:
 
     def _model_path(self) -> str:
         return os.path.join(str(self.logger.log_dir), f"model_{self.current_learning_iteration}.pt")
+
+
+def _on_device(obs: Any, device: torch.device) -> Any:  # noqa: ANN401 - a TensorDict, or what behaves like one
+    """Observations on a device: themselves where they are there; ``TensorDict.to`` would make another container."""
+    return obs if all(getattr(x, "device", device) == device for x in obs.values()) else obs.to(device)
 
 
 def _diverged(what: str, iteration: int) -> str:

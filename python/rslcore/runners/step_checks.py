@@ -22,6 +22,7 @@ class StepChecks:
     def __init__(self, num_envs: int, check_for_nan: bool) -> None:
         """Prepare for rollouts of ``num_envs`` environments; shapes are checked with or without ``check_for_nan``."""
         self._num_envs = num_envs
+        self._shape = torch.Size([num_envs])
         self._check_for_nan = check_for_nan
         self._first_bad: dict[str, torch.Tensor] = {}  # name -> int32 [N], step + 1, 0 where none
 
@@ -33,8 +34,7 @@ class StepChecks:
         """
         if not self._check_for_nan:
             return
-        for key in obs.keys():  # noqa: SIM118 (TensorDict)
-            tensor = obs[key]
+        for key, tensor in obs.items():
             if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
                 continue
             if bool((bad := _bad_rows(tensor)).any()):
@@ -52,13 +52,14 @@ class StepChecks:
         Raises:
             ValueError: ``rewards`` or ``dones`` is not [N], or something on the CPU is NaN.
         """
-        for name, tensor in (("rewards", rewards), ("dones", dones)):
-            if tuple(tensor.shape) != (self._num_envs,):
-                raise ValueError(f"env.step: `{name}` must be [{self._num_envs}], got {list(tensor.shape)}")
-        if not self._check_for_nan:
-            return
-        named = {f"observation group '{key}'": obs[key] for key in obs.keys()}  # noqa: SIM118 (TensorDict)
-        self._check_nan({**named, "rewards": rewards, "dones": dones}, iteration, step)
+        if rewards.shape != self._shape or dones.shape != self._shape:
+            name, tensor = ("dones", dones) if rewards.shape == self._shape else ("rewards", rewards)
+            raise ValueError(f"env.step: `{name}` must be [{self._num_envs}], got {list(tensor.shape)}")
+        if self._check_for_nan:
+            for key, tensor in obs.items():
+                self._check_nan(f"observation group '{key}'", tensor, iteration, step)
+            self._check_nan("rewards", rewards, iteration, step)
+            self._check_nan("dones", dones, iteration, step)
 
     def check_final(
         self, final_obs: Mapping[str, torch.Tensor], time_outs: torch.Tensor, iteration: int, step: int
@@ -69,25 +70,25 @@ class StepChecks:
             ValueError: Something on the CPU is NaN.
         """
         if self._check_for_nan:
-            named = {f"extras['final_obs'] group '{key}'": final_obs[key] for key in final_obs.keys()}  # noqa: SIM118
-            self._check_nan(named, iteration, step, rows=time_outs.bool())
+            rows = time_outs.bool()
+            for key, tensor in final_obs.items():
+                self._check_nan(f"extras['final_obs'] group '{key}'", tensor, iteration, step, rows)
 
     def _check_nan(
-        self, named: Mapping[str, torch.Tensor], iteration: int, step: int, rows: torch.Tensor | None = None
+        self, name: str, tensor: torch.Tensor, iteration: int, step: int, rows: torch.Tensor | None = None
     ) -> None:
-        for name, tensor in named.items():
-            if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-                continue
-            if _on_host(tensor):
-                # One sum is the cheapest test; it is also NaN for +inf and -inf, so then the elements are looked at.
-                if math.isnan(tensor.sum()) and bool((bad := _bad_rows(tensor, rows)).any()):
-                    raise ValueError(_message(name, bad.nonzero().flatten().tolist(), iteration, step))
-            else:
-                first = self._first_bad.get(name)
-                if first is None:
-                    first = torch.zeros(self._num_envs, dtype=torch.int32, device=tensor.device)
-                    self._first_bad[name] = first
-                first.masked_fill_(_bad_rows(tensor, rows) & (first == 0), step + 1)
+        """Look for NaN in one tensor [N, ...], in the environments of the mask ``rows`` only, if there is one."""
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+            return
+        if _on_host(tensor):
+            # One sum is the cheapest test; it is also NaN for +inf and -inf, so then the elements are looked at.
+            if math.isnan(tensor.sum()) and bool((bad := _bad_rows(tensor, rows)).any()):
+                raise ValueError(_message(name, bad.nonzero().flatten().tolist(), iteration, step))
+            return
+        first = self._first_bad.get(name)
+        if first is None:
+            first = self._first_bad[name] = torch.zeros(self._num_envs, dtype=torch.int32, device=tensor.device)
+        first.masked_fill_(_bad_rows(tensor, rows) & (first == 0), step + 1)
 
     def raise_if_nan(self, iteration: int) -> None:
         """Read what was noted on other devices than the CPU in this rollout.
