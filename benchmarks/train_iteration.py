@@ -27,7 +27,7 @@ from typing import Any
 from _peers import measure
 from _peers.job import SHAPES
 
-PEERS = ("rslcore", "rsl_rl")
+PEERS = ("rslcore", "rsl_rl", "skrl", "rl_games")
 
 
 def machine(threads: list[int], wait_policy: str) -> dict[str, Any]:

@@ -21,19 +21,20 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.between: Callable[[], None] = lambda: None
         """Called when an iteration has ended; the next one starts when it returns."""
-        self._phase = "rest"
+        self.phase = "rest"
+        """What is timed at present."""
         self._start = 0.0
 
     def start(self) -> None:
         """Begin an iteration with its rollout."""
         self.seconds = dict.fromkeys(("rollout", "returns", "update", "rest"), 0.0)
-        self._phase, self._start = "rollout", time.perf_counter()
+        self.phase, self._start = "rollout", time.perf_counter()
 
     def enter(self, phase: str) -> None:
         """End the present phase."""
         now = time.perf_counter()
-        self.seconds[self._phase] += now - self._start
-        self._phase, self._start = phase, now
+        self.seconds[self.phase] += now - self._start
+        self.phase, self._start = phase, now
 
     def end(self) -> None:
         """End an iteration, and begin the next one once others had their turn."""

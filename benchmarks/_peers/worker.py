@@ -44,12 +44,18 @@ def _run(connection: Connection, package: str, variant: str | None, shape_name: 
     shape, clock = SHAPES[shape_name], Clock()
     stream = Stream(shape, seed)
     before = memory("VmRSS")
-    if package in ("rslcore", "rsl_rl"):
-        from _peers.rsl_rl_api import make
+    if package == "skrl":
+        from _peers import skrl_api
 
-        trainer = make(package, shape, stream, clock, seed, variant)
+        trainer = skrl_api.make(shape, stream, clock, seed, variant)
+    elif package == "rl_games":
+        from _peers import rl_games_api
+
+        trainer = rl_games_api.make(shape, stream, clock, seed, variant)
     else:
-        raise ValueError(f"unknown package '{package}'")
+        from _peers import rsl_rl_api
+
+        trainer = rsl_rl_api.make(package, shape, stream, clock, seed, variant)
     torch.set_num_threads(threads)
 
     rows: list[int] = []
