@@ -8,6 +8,7 @@ from rslcore.ops.episode_stats import episode_stats
 from rslcore.ops.gae import gae
 from rslcore.ops.gaussian import gaussian_sample
 from rslcore.ops.normalization import discounted_return, normalize, update_and_normalize, update_moments
+from rslcore.ops.ppo_loss import PPOStats, ppo_loss
 from rslcore.ops.shuffle import permutation, shuffle_rows
 from rslcore.ops.trajectories import (
     Trajectories,
@@ -18,6 +19,7 @@ from rslcore.ops.trajectories import (
 )
 
 __all__ = [
+    "PPOStats",
     "Trajectories",
     "cart_pole_reset",
     "cart_pole_step",
@@ -29,6 +31,7 @@ __all__ = [
     "normalize",
     "pad_trajectories",
     "permutation",
+    "ppo_loss",
     "shuffle_rows",
     "split_trajectories",
     "unpad_trajectories",

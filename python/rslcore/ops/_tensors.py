@@ -64,3 +64,10 @@ def write_back(result: torch.Tensor, target: torch.Tensor) -> None:
     """Copy a result into `target` if a contiguous stand-in was computed instead of writing into it directly."""
     if not target.is_contiguous():
         target.copy_(result.view_as(target))
+
+
+def without_copies(std: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """[A] itself where `std` is one row expanded to `shape` [B, A]: it need not be read B times."""
+    if isinstance(std, torch.Tensor) and std.dim() == 2 and std.shape == shape and len(std) > 1 and std.stride(0) == 0:
+        return std[0]
+    return std
