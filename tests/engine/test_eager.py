@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from rslcore.engine import EagerEngine, MinibatchResult, select_engine
+from rslcore.engine import EagerEngine, MinibatchResult
 
 
 class Recorder:
@@ -69,9 +69,3 @@ def test_gradients_are_reduced_in_distributed_runs():
 def test_nothing_to_do():
     """Law: no minibatches, no terms."""
     assert EagerEngine().run(Recorder(), iter([])) == {}
-
-
-def test_selection_gives_its_reason():
-    """Law: a selection names an engine and says why."""
-    selection = select_engine()
-    assert selection.engine.name == "eager" and selection.reason

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import huber_loss, mse_loss
 
 from rslcore.config import DistillationCfg, nearest
-from rslcore.engine import MinibatchResult, select_engine
+from rslcore.engine import Engine, EngineSelector, MinibatchResult
 from rslcore.models import MLPModel, StudentTeacher, StudentTeacherRecurrent
 from rslcore.models.policy_pair import model_state
 from rslcore.storage import RolloutStorage
@@ -80,6 +80,7 @@ class Distillation:
         grad_reduce_bucket_mb: float = DistillationCfg.grad_reduce_bucket_mb,
         *,
         keep_teacher_state: bool = DistillationCfg.keep_teacher_state,
+        engine: str = DistillationCfg.engine,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
         """Set up the algorithm; the settings are described at :class:`rslcore.config.DistillationCfg`.
@@ -99,6 +100,7 @@ class Distillation:
             multi_gpu_cfg: ``global_rank`` and ``world_size`` of a distributed run.
             grad_reduce_bucket_mb: Largest buffer of one gradient all-reduce, MiB.
             keep_teacher_state: Let a recurrent teacher remember across updates.
+            engine: What runs the updates.
             **kwargs: Settings of other algorithms, ignored as in rsl_rl 5.5.1.
 
         Raises:
@@ -145,7 +147,6 @@ class Distillation:
         self.transition = RolloutStorage.Transition()
         self.last_hidden_states: tuple[Any, Any] = (None, None)
         """Hidden states of student and teacher at the start of the rollout."""
-        self.engine, self.engine_reason = select_engine()
 
         self.num_learning_epochs = num_learning_epochs
         self.gradient_length = gradient_length
@@ -155,6 +156,8 @@ class Distillation:
         self.keep_teacher_state = keep_teacher_state
         self.loss_fn = _LOSSES[loss_type]
         self.num_updates = 0
+        self._engines = EngineSelector(type(self).__name__, engine)
+        self.engine, self.engine_reason = self._engines.select(self)
         self._warn_of_unused_steps()
 
     @torch.no_grad()
@@ -212,7 +215,7 @@ class Distillation:
         steps = self._replay()
         total = self.num_learning_epochs * self.storage.num_transitions_per_env
         gradient_steps, unused = divmod(total, self.gradient_length)
-        losses = self.engine.run(self, (islice(steps, self.gradient_length) for _ in range(gradient_steps)))
+        losses = self.select_engine().run(self, (islice(steps, self.gradient_length) for _ in range(gradient_steps)))
         behavior = losses.get("behavior", 0.0) * (total - unused)
         self._raw_student.detach_hidden_state()
         with torch.no_grad():
@@ -222,6 +225,15 @@ class Distillation:
         self._raw_student.update_normalization(self.storage.observations.flatten(0, 1))
         self.storage.clear()
         return {"behavior": behavior / total}
+
+    def select_engine(self) -> Engine:
+        """Choose what runs the coming update, and remember it as ``engine`` with its reason as ``engine_reason``.
+
+        Raises:
+            ValueError: The engine that was asked for cannot run the models as they are.
+        """
+        self.engine, self.engine_reason = self._engines.select(self)
+        return self.engine
 
     def evaluate_mini_batch(self, batch: Iterable[RolloutStorage.Batch]) -> MinibatchResult:
         """Return the summed loss over the next steps of the replay, and its mean per step as the reported term."""

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from rslcore import ops
+from rslcore.algorithms.ppo_known import known_rule
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
 from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
 from rslcore.algorithms.ppo_state import load_state, save_state
 from rslcore.algorithms.sampling import ActionSampler
 from rslcore.config import PPOCfg
-from rslcore.engine import MinibatchResult, select_engine
+from rslcore.engine import Engine, EngineSelector, MinibatchResult, PPORule
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
 from rslcore.modules import HiddenState
@@ -83,6 +84,7 @@ class PPO:
         *,
         reshuffle_each_epoch: bool = PPOCfg.reshuffle_each_epoch,
         bootstrap_final_obs: bool = PPOCfg.bootstrap_final_obs,
+        engine: str = PPOCfg.engine,
     ) -> None:
         """Set up the algorithm.
 
@@ -90,7 +92,7 @@ class PPO:
         rollout, and all live on ``device``. An object that holds both models as ``actor_model`` and ``critic_model``
         may stand for ``actor``; ``critic`` is then left out. ``rnd_cfg`` and ``symmetry_cfg`` are the arguments of the
         extensions. ``multi_gpu_cfg`` gives ``global_rank`` and ``world_size`` of a distributed run. The settings are
-        described at :class:`rslcore.config.PPOCfg`; the two after ``grad_reduce_bucket_mb`` are not in rsl_rl.
+        described at :class:`rslcore.config.PPOCfg`; the three after ``grad_reduce_bucket_mb`` are not in rsl_rl.
 
         Raises:
             ValueError: A setting is unknown or out of range, or does not go together with the models.
@@ -116,7 +118,6 @@ class PPO:
         self.storage = parts.storage
         self.transition = RolloutStorage.Transition()
         self.sampler: ActionSampler | None = ActionSampler(self.storage.seed, self.gpu_global_rank)
-        self.engine, self.engine_reason = select_engine()
 
         self.clip_param = clip_param
         self.num_learning_epochs = num_learning_epochs
@@ -134,6 +135,8 @@ class PPO:
         self.use_mixed_precision = use_mixed_precision
         self.reshuffle_each_epoch = reshuffle_each_epoch
         self.bootstrap_final_obs = bootstrap_final_obs
+        self._engines = EngineSelector(type(self).__name__, engine)
+        self.engine, self.engine_reason = self._engines.select(self)
 
     @without_gradient
     def act(self, obs: TensorDict) -> torch.Tensor:
@@ -217,7 +220,7 @@ class PPO:
             The mean over all minibatches of the "value" loss, the "surrogate" loss and the "entropy", and with the
             extensions of the "rnd" and "symmetry" losses.
         """
-        losses = self.engine.run(self, self._mini_batches())
+        losses = self.select_engine().run(self, self._mini_batches())
         obs = self.storage.observations.flatten(0, 1)
         self.actor.update_normalization(obs)
         self.critic.update_normalization(obs)
@@ -225,6 +228,19 @@ class PPO:
             self.rnd.update_normalization(obs)
         self.storage.clear()
         return losses
+
+    def select_engine(self) -> Engine:
+        """Choose what runs the coming update, and remember it as ``engine`` with its reason as ``engine_reason``.
+
+        Raises:
+            ValueError: The engine that was asked for cannot run the models as they are.
+        """
+        self.engine, self.engine_reason = self._engines.select(self)
+        return self.engine
+
+    def known_rule(self) -> PPORule | str:
+        """Return what :meth:`evaluate_mini_batch` does with which models, for engines; or why only it can tell."""
+        return known_rule(self)
 
     def evaluate_mini_batch(self, batch: RolloutStorage.Batch) -> MinibatchResult:
         """Return loss, reported terms and KL divergence of one minibatch.
@@ -396,6 +412,10 @@ class PPO:
         values = self.critic(obs)
         self.critic.reset(hidden_state=state)
         return values
+
+
+EVALUATE_MINI_BATCH = PPO.evaluate_mini_batch
+"""The rule of the class itself: a program may put another one in its place."""
 
 
 def _or_zeros(state: HiddenState, model: MLPModel) -> HiddenState:

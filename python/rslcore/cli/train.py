@@ -23,7 +23,7 @@ from rslcore.cli.arguments import parse
 from rslcore.cli.building import choose_device, error_text, find_task, make_cfg, make_env, make_runner, user_errors
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
-from rslcore.config import DistillationRunnerCfg, OnPolicyRunnerCfg, RunnerCfg
+from rslcore.config import DistillationRunnerCfg, EngineName, OnPolicyRunnerCfg, RunnerCfg
 
 if TYPE_CHECKING:
     from rslcore.runners import OnPolicyRunner
@@ -47,6 +47,8 @@ class TrainOptions:
     """Environments that are simulated side by side."""
     device: str = "auto"
     """Device of the learning: cpu, cuda:0, ...; auto is a GPU where there is one."""
+    engine: EngineName | None = None
+    """What runs the updates; auto takes the fastest that is exact. Stands for --algorithm.engine."""
     threads: int = 0
     """Threads of torch on the CPU; 0 leaves the number to torch."""
     log_dir: Path = Path("runs")
@@ -232,6 +234,8 @@ def _parse(arguments: list[str], task: str, num_envs: int, cfg: RunnerCfg) -> tu
     ):
         if value < least:
             raise CliError(f"train: {option} must be at least {least}, got {value}")
+    if options.engine is not None:
+        cfg.algorithm.engine = options.engine  # type: ignore[attr-defined]
     if options.video not in ("auto", "off"):
         raise CliError(f"train: --video must be auto or off, got '{options.video}'")
     return options, cfg

@@ -7,7 +7,7 @@ dictionary both libraries accept. The constructors of the models and algorithms 
 (``clip_param: float = PPOCfg.clip_param``). Imports nothing but the standard library.
 """
 
-from rslcore.config.algorithms import DistillationCfg, OptimizerName, PPOCfg
+from rslcore.config.algorithms import ENGINES, DistillationCfg, EngineName, OptimizerName, PPOCfg
 from rslcore.config.base import Cfg, nearest
 from rslcore.config.distributions import (
     BetaDistributionCfg,
@@ -34,6 +34,7 @@ from rslcore.config.policies import (
 from rslcore.config.runners import DistillationRunnerCfg, OnPolicyRunnerCfg, RunnerCfg
 
 __all__ = [
+    "ENGINES",
     "ActivationName",
     "ActorCriticCNNCfg",
     "ActorCriticCfg",
@@ -46,6 +47,7 @@ __all__ = [
     "DistillationCfg",
     "DistillationRunnerCfg",
     "DistributionCfg",
+    "EngineName",
     "GaussianDistributionCfg",
     "HeteroscedasticGaussianDistributionCfg",
     "MLPModelCfg",

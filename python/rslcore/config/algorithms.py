@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from rslcore.config.base import Cfg
 from rslcore.config.extensions import RndCfg, SymmetryCfg
 
 OptimizerName = Literal["adam", "adamw", "sgd", "rmsprop"]
+EngineName = Literal["auto", "eager", "fused", "graph"]
+ENGINES = get_args(EngineName)
+
+_ENGINE: EngineName = "auto"
+"""The default of every algorithm."""
 
 
 @dataclasses.dataclass
 class PPOCfg(Cfg):
     """Proximal Policy Optimization (Schulman et al. 2017, arXiv:1707.06347)."""
 
-    own_keys: ClassVar[tuple[str, ...]] = ("reshuffle_each_epoch", "bootstrap_final_obs")
+    own_keys: ClassVar[tuple[str, ...]] = ("reshuffle_each_epoch", "bootstrap_final_obs", "engine")
 
     class_name: str = "PPO"
     """Class name, or ``"module:Class"``."""
@@ -63,11 +68,15 @@ class PPOCfg(Cfg):
     """Draw a new order of the rows for every epoch, not one per update."""
     bootstrap_final_obs: bool = False
     """At time-outs, bootstrap from the value of the true final observation where the environment gives it."""
+    engine: EngineName = _ENGINE
+    """What runs the updates: "auto" takes the fastest that is exact for the models, any other name insists on one."""
 
 
 @dataclasses.dataclass
 class DistillationCfg(Cfg):
     """Behaviour cloning of a teacher on the student's own rollouts (DAgger; Ross et al. 2011, arXiv:1011.0686)."""
+
+    own_keys: ClassVar[tuple[str, ...]] = ("engine",)
 
     class_name: str = "Distillation"
     """Class name, or ``"module:Class"``."""
@@ -93,3 +102,5 @@ class DistillationCfg(Cfg):
     """Must be None."""
     keep_teacher_state: bool = True
     """Let a recurrent teacher remember across updates; False has it forget at every update, as rsl_rl 5.5.1 does."""
+    engine: EngineName = _ENGINE
+    """What runs the updates: "auto" takes the fastest that is exact for the models, any other name insists on one."""

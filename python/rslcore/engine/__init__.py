@@ -4,15 +4,17 @@
 
 from rslcore.engine.eager import EagerEngine
 from rslcore.engine.known import KnownMLP, describe_mlp
-from rslcore.engine.learner import Learner, MinibatchResult
-from rslcore.engine.selection import Selection, select_engine
+from rslcore.engine.learner import Learner, MinibatchResult, PPORule
+from rslcore.engine.selection import Engine, EngineSelector, Selection
 
 __all__ = [
     "EagerEngine",
+    "Engine",
+    "EngineSelector",
     "KnownMLP",
     "Learner",
     "MinibatchResult",
+    "PPORule",
     "Selection",
     "describe_mlp",
-    "select_engine",
 ]

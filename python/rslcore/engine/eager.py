@@ -17,6 +17,14 @@ class EagerEngine:
 
     name = "eager"
 
+    def can_run(self, learner: Learner) -> str | None:
+        """Return None: there is nothing it cannot run."""
+        return None
+
+    def describe(self, learner: Learner) -> str:
+        """Return what it does, in words."""
+        return "torch runs the models and their gradients as written"
+
     def run(self, learner: Learner, batches: Iterable[Any]) -> dict[str, float]:
         """Take one gradient step per minibatch.
 

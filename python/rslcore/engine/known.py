@@ -197,8 +197,8 @@ def _describe(model: Any) -> _Record | str:  # noqa: ANN401
     surplus = set(model._modules) - {"obs_normalizer", "distribution", "mlp"}
     if surplus:
         return f"has a part that is not known: {sorted(surplus)[0]}"
-    weights = tuple(layer.weight for layer in layers)
-    biases = tuple(cast(nn.Parameter, layer.bias) for layer in layers)
+    weights = tuple(cast(nn.Parameter, layer.weight) for layer in layers)
+    biases = tuple(layer.bias for layer in layers)
     normalizer = model.obs_normalizer
     known = KnownMLP(
         groups=tuple(model.obs_groups),

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -19,6 +19,27 @@ class MinibatchResult(NamedTuple):
     """Scalars to report, averaged over the update."""
     kl: torch.Tensor | None
     """Mean KL(old || new) in nats for the adaptive learning rate; None leaves the learning rate alone."""
+
+
+class PPORule(NamedTuple):
+    """The minibatch rule of PPO: with which models and settings, for engines that carry it out in another way."""
+
+    actor: Any
+    """The policy, as it is called."""
+    critic: Any
+    """The value function, as it is called."""
+    clip_param: float
+    value_loss_coef: float
+    entropy_coef: float
+    use_clipped_value_loss: bool
+    normalize_advantages: bool
+    """Whether the advantages are normalized within each minibatch."""
+    adaptive: bool
+    """Whether the learning rate is adapted to the KL divergence."""
+    observations: Mapping[str, torch.Tensor]
+    """Observation groups that are stored, [T, N, ...] each."""
+    rnd_loss: Callable[[Any], torch.Tensor] | None
+    """Loss of random network distillation for the observations of a minibatch: other parameters, another optimizer."""
 
 
 class Learner(Protocol):

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an engine may know of PPO's minibatch rule, to carry it out in another way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rslcore.engine import PPORule
+
+if TYPE_CHECKING:
+    from rslcore.algorithms.ppo import PPO
+
+
+def known_rule(ppo: PPO) -> PPORule | str:
+    """Return the rule of an algorithm that is exactly PPO, or why its own code must run; see :meth:`PPO.known_rule`."""
+    from rslcore.algorithms import ppo as module
+
+    if type(ppo) is not module.PPO:
+        return f"the algorithm is a subclass of PPO: {type(ppo).__name__}"
+    if "evaluate_mini_batch" in vars(ppo) or module.PPO.evaluate_mini_batch is not module.EVALUATE_MINI_BATCH:
+        return "the algorithm has a replaced method: evaluate_mini_batch"
+    if ppo.symmetry is not None:
+        return "symmetry is used"
+    if ppo.use_mixed_precision:
+        return "mixed precision is used"
+    return PPORule(
+        actor=ppo.actor,
+        critic=ppo.critic,
+        clip_param=ppo.clip_param,
+        value_loss_coef=ppo.value_loss_coef,
+        entropy_coef=ppo.entropy_coef,
+        use_clipped_value_loss=ppo.use_clipped_value_loss,
+        normalize_advantages=ppo.normalize_advantage_per_mini_batch,
+        adaptive=ppo.schedule == "adaptive" and ppo.desired_kl is not None,
+        observations=ppo.storage.observations,
+        rnd_loss=None if ppo.rnd is None else ppo.rnd.compute_loss,
+    )

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, rslcore authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The operator behind the fused engine, csrc/ppo_minibatch: terms and gradients of one minibatch in one call."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from rslcore.engine.known import KnownMLP
+from rslcore.engine.learner import PPORule
+from rslcore.modules import GaussianDistribution
+from rslcore.ops import _library
+
+ACTIVATIONS = ("identity", "elu")
+"""Activations the operator knows, by their numbers there."""
+
+TERMS = ("value", "surrogate", "entropy")
+"""What is reported of a minibatch, in the order of the operator; the mean KL divergence follows."""
+
+
+class MinibatchJob(NamedTuple):
+    """What is to be computed."""
+
+    rule: PPORule
+    actor: KnownMLP
+    critic: KnownMLP
+    distribution: GaussianDistribution
+    noise: nn.Parameter
+    """Parameter of the standard deviation [A]."""
+
+
+def missing_kernel() -> str | None:
+    """Why there is no such operator here; None if there is one."""
+    if (error := _library.errors["cpu"]) is not None:
+        return f"the compiled operators are missing: {error}"
+    return None if hasattr(torch.ops.rslcore, "ppo_minibatch") else "this build has no ppo_minibatch"
+
+
+class MinibatchKernel:
+    """The operator, with everything prepared that stays the same during one update."""
+
+    def __init__(self, job: MinibatchJob) -> None:
+        """Make the gradients of all parameters, which every call overwrites."""
+        rule, distribution, noise = job.rule, job.distribution, job.noise
+        self._job = job
+        self._models = (*_model_arguments(job.actor), *_model_arguments(job.critic))
+        logarithmic = distribution.std_type == "log"
+        self._noise = (
+            noise,
+            logarithmic,
+            *(distribution.log_std_range if logarithmic else distribution.std_range),
+            _gradient_of(noise) if noise.requires_grad else None,
+        )
+        self._settings = (
+            float(rule.clip_param),
+            float(rule.value_loss_coef),
+            float(rule.entropy_coef),
+            rule.use_clipped_value_loss,
+            rule.normalize_advantages,
+        )
+        self._batches: dict[int, tuple[Any, list[Any]]] = {}
+
+    @torch.no_grad()
+    def gradients(self, batch: Any) -> torch.Tensor:  # noqa: ANN401 - the storage's own type
+        """Write the gradients of a minibatch; return its `TERMS` and the mean KL divergence [4], float32."""
+        observations = batch.observations
+        known = self._batches.get(id(observations))
+        if known is None:  # kept, so that no other minibatch gets its id
+            known = self._batches[id(observations)] = (observations, self._fields(batch))
+        terms = torch.empty(len(TERMS) + 1)
+        std = self._job.distribution._to_std(self._job.noise)
+        torch.ops.rslcore.ppo_minibatch.default(*known[1], *self._models, std, *self._noise, *self._settings, terms)
+        return terms
+
+    def _fields(self, batch: Any) -> list[Any]:  # noqa: ANN401
+        """The operator's arguments that make up a minibatch."""
+        job, observations = self._job, batch.observations
+        groups = [[observations[group].contiguous() for group in known.groups] for known in (job.actor, job.critic)]
+        fields = (
+            batch.actions,
+            batch.old_actions_log_prob,
+            batch.advantages,
+            batch.values,
+            batch.returns,
+            *batch.old_distribution_params,
+        )
+        return [*groups, *(field.contiguous() for field in fields)]
+
+
+def _model_arguments(known: KnownMLP) -> tuple[Any, ...]:
+    """The operator's arguments that make up a model."""
+    normalizer = known.normalizer
+    return (
+        *((None, None, 0.0) if normalizer is None else (normalizer._mean, normalizer._var, normalizer.eps)),
+        list(known.weights),
+        list(known.biases),
+        ACTIVATIONS.index(known.activation),
+        [_gradient_of(weight) for weight in known.weights],
+        [_gradient_of(bias) for bias in known.biases],
+    )
+
+
+def _gradient_of(parameter: nn.Parameter) -> torch.Tensor:
+    """The gradient of a parameter, made where it has none."""
+    gradient = parameter.grad
+    if gradient is None or not gradient.is_contiguous() or gradient.dtype != parameter.dtype:
+        gradient = parameter.grad = torch.empty_like(parameter)
+    return gradient
