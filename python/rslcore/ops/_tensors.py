@@ -66,8 +66,9 @@ def write_back(result: torch.Tensor, target: torch.Tensor) -> None:
         target.copy_(result.view_as(target))
 
 
-def without_copies(std: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """[A] itself where `std` is one row expanded to `shape` [B, A]: it need not be read B times."""
-    if isinstance(std, torch.Tensor) and std.dim() == 2 and std.shape == shape and len(std) > 1 and std.stride(0) == 0:
+def without_copies(std: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """[A] itself where `std` is one row expanded to the shape of `mean` [B, A]: it need not be read B times."""
+    both = isinstance(std, torch.Tensor) and isinstance(mean, torch.Tensor)
+    if both and std.dim() == 2 and std.shape == mean.shape and len(std) > 1 and std.stride(0) == 0:
         return std[0]
     return std

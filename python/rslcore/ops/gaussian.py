@@ -52,7 +52,7 @@ def gaussian_sample(
     number, counter = (0, offset) if isinstance(offset, torch.Tensor) else (offset, None)
     targets = _empty(mean) if out is None and type(mean) is torch.Tensor and mean.dim() == 2 else out
     if type(targets) is tuple and len(targets) == 2 and _is_int64(seed) and _is_int64(number):
-        args = (mean, _tensors.without_copies(std, mean.shape), noise, seed, number, counter, *targets)
+        args = (mean, _tensors.without_copies(std, mean), noise, seed, number, counter, *targets)
         if _library.run_as_is(_OP, args, written=targets):
             return targets
     tensors = checks.gaussian(_OP, torch.Tensor, mean, std, noise, out)
@@ -70,7 +70,7 @@ def gaussian_sample(
     flat_actions, flat_log_prob = actions.contiguous(), log_prob.contiguous()
     args = (
         mean.contiguous(),
-        _tensors.without_copies(std, mean.shape).contiguous(),
+        _tensors.without_copies(std, mean).contiguous(),
         None if noise is None else noise.contiguous(),
         seed,
         number,

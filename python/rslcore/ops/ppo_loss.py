@@ -90,7 +90,7 @@ def ppo_loss(
         raise ValueError(f"{_OP}: `old_values` must be given where the value loss is clipped, got None")
     data = {
         "mean": mean,
-        "std": std,
+        "std": _tensors.without_copies(std, mean),
         "values": values,
         "actions": actions,
         "old_log_prob": old_log_prob,
@@ -101,16 +101,11 @@ def ppo_loss(
         "old_std": old_std,
     }
     numbers = {"clip_param": clip_param, "value_loss_coef": value_loss_coef, "entropy_coef": entropy_coef}
-    if type(mean) is torch.Tensor and type(std) is torch.Tensor:
-        data["std"] = _tensors.without_copies(std, mean.shape)
     results = _run_as_is(data, numbers)
     if results is None:
         _check(data, numbers)
         args = [None if x is None else x.contiguous() for x in data.values()] + [float(x) for x in numbers.values()]
-        if _library.transformed():
-            results = reference.ppo_loss(*args)
-        else:
-            results = _library.run(_OP, mean.device, args)
+        results = reference.ppo_loss(*args) if _library.transformed() else _library.run(_OP, mean.device, args)
     return results[0], PPOStats(*results[1].unbind())
 
 
