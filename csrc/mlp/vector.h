@@ -64,25 +64,23 @@ typedef int32_t VectorInt __attribute__((vector_size(4 * kVectorLanes)));
 #endif
 }
 
+// n - a * b for a product near n: what rounding took from it; 0 where the processor cannot tell.
+[[gnu::always_inline]] inline Vector vector_residual(Vector n, Vector a, Vector b) {
+#if defined(__FMA__) || defined(__aarch64__)
+    return vector_fma(-a, b, n);
+#else
+    (void)n, (void)a, (void)b;
+    return Vector{};
+#endif
+}
+
 [[gnu::always_inline]] inline Vector vector_abs(Vector x) {
     return vector_from_bits(vector_bits(x) & 0x7fffffff);
 }
 
-// Smaller and larger of two numbers; of a NaN in `x` and a bound, the bound.
-[[gnu::always_inline]] inline Vector vector_min(Vector x, Vector bound) {
-#if defined(__AVX512F__)
-    return _mm512_min_ps(x, bound);
-#else
-    return x < bound ? x : bound;
-#endif
-}
-
-[[gnu::always_inline]] inline Vector vector_max(Vector x, Vector bound) {
-#if defined(__AVX512F__)
-    return _mm512_max_ps(x, bound);
-#else
-    return x > bound ? x : bound;
-#endif
+// The larger of `x` and `bound`; a NaN in `x` stays.
+[[gnu::always_inline]] inline Vector vector_at_least(Vector x, Vector bound) {
+    return bound > x ? bound : x;
 }
 
 // x > bound ? a : b, lane by lane; b where x is NaN.
@@ -100,6 +98,17 @@ typedef int32_t VectorInt __attribute__((vector_size(4 * kVectorLanes)));
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, bound, _CMP_LE_OQ), b, a);
 #else
     return x <= bound ? a : b;
+#endif
+}
+
+// x * 2^n for integers n in [-252, 252], rounded once.
+[[gnu::always_inline]] inline Vector vector_scale(Vector x, Vector n) {
+#if defined(__AVX512F__)
+    return _mm512_maskz_scalef_ps(0xffff, x, n);  // the plain form alarms -Wmaybe-uninitialized of GCC 12
+#else
+    const VectorInt all = __builtin_convertvector(n, VectorInt);
+    const VectorInt half = all >> 1;
+    return x * vector_from_bits((half + 127) << 23) * vector_from_bits((all - half + 127) << 23);
 #endif
 }
 
