@@ -96,10 +96,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[2], help="torch threads; several are compared")
     parser.add_argument("--engine", help="engine of rslcore; the same as --peers rslcore:ENGINE")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--omp-wait-policy", choices=["passive", "active"], default="passive", help="for all trainers")
+    parser.add_argument(
+        "--omp-wait-policy", choices=["passive", "default"], default="passive", help="of all trainers' OpenMP threads"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
-    os.environ["OMP_WAIT_POLICY"] = arguments.omp_wait_policy
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    if arguments.omp_wait_policy == "passive":  # "active" would let those spin whose turn it is not
+        os.environ["OMP_WAIT_POLICY"] = "passive"
     names = [f"rslcore:{arguments.engine}" if arguments.engine and n == "rslcore" else n for n in arguments.peers]
     about = machine(arguments.threads, arguments.omp_wait_policy)
     results = []
