@@ -210,7 +210,7 @@ class CartPoleVecEnv(VecEnv):
 
     def _make_log(self) -> dict[str, torch.Tensor]:
         """Fractions of how the episodes ended since the last log; empty where it is known that none did."""
-        if self.device.type == "cpu" and not self._ended.any():
+        if not self._ended.is_cuda and not self._ended.any():
             return {}
         falls, time_outs = (self._ended / self._ended.sum().clamp(min=1)).unbind()
         self._ended.zero_()

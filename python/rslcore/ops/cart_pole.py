@@ -79,14 +79,14 @@ def cart_pole_step(
         "state": state,
         "out[0]": observations,
         "out[1]": rewards,
-        "final_observations": final_observations,
         "episode_lengths": episode_lengths,
         "episodes": episodes,
         "ended": ended,
         "out[2]": dones,
         "out[3]": time_outs,
     }
-    changed = {name: x for name, x in changed.items() if x is not None}
+    if final_observations is not None:
+        changed["final_observations"] = final_observations
     rows, per_env = (num_envs, 4 * num_poles), (num_envs,)
     _check(_STEP, {"actions": actions}, checks.dtype_name(state), (num_envs, num_poles))
     for name in ("out[0]", "final_observations"):
