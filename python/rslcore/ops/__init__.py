@@ -9,6 +9,7 @@ from rslcore.ops.gae import gae
 from rslcore.ops.gaussian import gaussian_sample
 from rslcore.ops.normalization import discounted_return, normalize, update_and_normalize, update_moments
 from rslcore.ops.ppo_loss import PPOStats, ppo_loss
+from rslcore.ops.rnn import gru, lstm
 from rslcore.ops.shuffle import permutation, shuffle_rows
 from rslcore.ops.trajectories import (
     Trajectories,
@@ -28,6 +29,8 @@ __all__ = [
     "gae",
     "gather_hidden_states",
     "gaussian_sample",
+    "gru",
+    "lstm",
     "normalize",
     "pad_trajectories",
     "permutation",

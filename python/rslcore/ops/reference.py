@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from rslcore.ops.reference_learning import ppo_loss  # noqa: F401 - a part of this page
+from rslcore.ops.reference_rnn import rnn_scan  # noqa: F401 - a part of this page
 
 ADVANTAGE_EPS = 1e-8
 """Added to the standard deviation of the advantages, as rsl_rl does."""
