@@ -6,6 +6,7 @@
     python benchmarks/train_iteration.py --shapes M --peers rslcore rsl_rl --iterations 5
     python benchmarks/train_iteration.py --shapes XS --threads 1 2  # what the second core brings
     python benchmarks/train_iteration.py --shapes S --json >benchmarks/results/train_iteration/S.json
+    python benchmarks/train_iteration.py --plot                     # the picture of those files
 
 Every trainer runs the public training loop of its package in a process of its own, and takes one iteration per round.
 A peer is a package, or package:variant: `rsl_rl:compile` runs its models through torch.compile, `rslcore:eager` forces
@@ -24,20 +25,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _peers import measure
+from _peak import fma_peak
+from _peers import measure, picture
 from _peers.job import SHAPES
 
+RESULTS = Path(__file__).parent / "results"
 PEERS = ("rslcore", "rsl_rl", "skrl", "rl_games")
 
 
 def machine(threads: list[int], wait_policy: str) -> dict[str, Any]:
     """What the figures depend on."""
-    try:
-        from _peak import fma_peak
-    except ImportError:
-        peaks = {}
-    else:
-        peaks = {str(count): fma_peak(count) for count in threads}
+    peaks = {str(count): fma_peak(count) for count in threads}
     with open("/proc/cpuinfo") as info:
         models = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
     commit = subprocess.run(
@@ -100,7 +98,11 @@ def main() -> None:
         "--omp-wait-policy", choices=["passive", "default"], default="passive", help="of all trainers' OpenMP threads"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--plot", action="store_true", help="draw the picture of the committed results and end")
     arguments = parser.parse_args()
+    if arguments.plot:
+        picture.draw(RESULTS / "train_iteration", RESULTS / "train_iteration.png")
+        return
     os.environ.pop("OMP_WAIT_POLICY", None)
     if arguments.omp_wait_policy == "passive":  # "active" would let those spin whose turn it is not
         os.environ["OMP_WAIT_POLICY"] = "passive"
