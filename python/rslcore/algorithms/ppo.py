@@ -16,7 +16,7 @@ from rslcore.algorithms.ppo_known import known_rule
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
 from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
 from rslcore.algorithms.ppo_state import load_state, save_state
-from rslcore.algorithms.sampling import ActionSampler
+from rslcore.algorithms.sampling import ActionSampler, PolicySteps
 from rslcore.config import PPOCfg
 from rslcore.engine import Engine, EngineSelector, MinibatchResult, PPORule
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
@@ -135,6 +135,7 @@ class PPO:
         self.use_mixed_precision = use_mixed_precision
         self.reshuffle_each_epoch = reshuffle_each_epoch
         self.bootstrap_final_obs = bootstrap_final_obs
+        self._policy_steps = PolicySteps(enabled=engine != "eager")
         self._engines = EngineSelector(type(self).__name__, engine)
         self.engine, self.engine_reason = self._engines.select(self)
 
@@ -146,8 +147,12 @@ class PPO:
         noise is that of ``sampler``; without one (``None``) it is torch's, number by number as in rsl_rl 5.5.1.
         """
         transition = self.transition
-        actor_state, critic_state = self.actor.get_hidden_state(), self.critic.get_hidden_state()
         transition.observations = self.storage.store_observations(obs)
+        if (slot := self._policy_steps.act(self.actor, self.critic, self.sampler, self.storage)) is not None:
+            transition.actions, transition.actions_log_prob = slot.actions, slot.actions_log_prob
+            transition.values, transition.distribution_params = slot.values, slot.distribution_params
+            return slot.actions.clone()
+        actor_state, critic_state = self.actor.get_hidden_state(), self.critic.get_hidden_state()
         if self.sampler is None:
             transition.actions = self.actor(obs, stochastic_output=True)
             transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rslcore import ops
+from rslcore.engine import KnownMLP, describe_mlp
 from rslcore.models import CNNModel, MLPModel, RNNModel
 from rslcore.modules import GaussianDistribution
+from rslcore.storage import RolloutStorage, Slot
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -58,13 +60,16 @@ class ActionSampler:
         distribution.update(actor.mlp(actor.get_latent(obs)))
         mean = distribution.mean
         if mean.dim() == 2 and mean.dtype == distribution.std.dtype == torch.float32:
-            offset = self.offset + (self._rank << _RANK_SHIFT)
-            actions, log_prob = ops.gaussian_sample(mean, distribution.std, seed=self.seed, offset=offset)
+            actions, log_prob = ops.gaussian_sample(mean, distribution.std, seed=self.seed, offset=self.next_offset())
             self.offset += 1
             if mean.device.type != "cpu" or math.isfinite(log_prob.sum().item()):
                 return actions, log_prob
         actions = distribution.sample()
         return actions, distribution.log_prob(actions)
+
+    def next_offset(self) -> int:
+        """Return what the coming draw has for the ``offset`` of the operator: its number, and the rank above it."""
+        return self.offset + (self._rank << _RANK_SHIFT)
 
     def state_dict(self) -> dict[str, int]:
         """Return seed and offset."""
@@ -73,6 +78,101 @@ class ActionSampler:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Continue with the draws of a state."""
         self.seed, self.offset = int(state["seed"]), int(state["offset"])
+
+
+class PolicySteps:
+    """The steps of known models on the CPU: one operator each, :func:`rslcore.ops.policy_step`, into the storage.
+
+    Actor and critic are looked at when a rollout begins; the arguments of its steps are put together in the first
+    rollout and used again as long as the models, and the buffers of the storage, are the same.
+    """
+
+    reason: str
+    """Why the models' own code acts; empty where the operator does."""
+
+    def __init__(self, *, enabled: bool = True) -> None:
+        """Start without models; not ``enabled``, their own code always acts."""
+        self._enabled = enabled
+        self.reason = "" if enabled else "the eager engine was asked for"
+        self._models: tuple[Any, Any, Any] = (None, None, None)
+        self._actor: KnownMLP | None = None
+        self._tensors: tuple[Any, ...] = ()
+        self._std = torch.empty(0)
+        self._calls: list[tuple[Slot, Callable[[int, int], None]] | None] = []
+
+    def act(self, actor: Any, critic: Any, sampler: ActionSampler | None, storage: RolloutStorage) -> Slot | None:  # noqa: ANN401
+        """Let the models act on the observations stored in the current step.
+
+        Returns:
+            The step, with mean, standard deviation, actions, log-probability and values written; None if the models'
+            own code must run, which also says what is wrong with a result that is not finite.
+        """
+        if not self._enabled:
+            return None
+        models = self._models
+        if storage.step == 0 or actor is not models[0] or critic is not models[1] or sampler is not models[2]:
+            self._models = (actor, critic, sampler)
+            self.reason = self._look(actor, critic, sampler, storage)
+        if self.reason or sampler is None or self._actor is None or self._actor.distribution is None:
+            return None
+        slot = storage.slot()
+        call = self._calls[storage.step]
+        if call is None or call[0] is not slot:
+            try:
+                call = self._calls[storage.step] = slot, self._bind(slot)
+            except (TypeError, ValueError) as error:
+                self.reason = str(error)
+                return None
+        call[1](sampler.seed, sampler.next_offset())
+        if not math.isfinite(slot.actions_log_prob.sum().item()):
+            return None
+        sampler.offset += 1
+        self._actor.distribution.take(slot.distribution_params[0], self._std)
+        return slot
+
+    def _look(self, actor: Any, critic: Any, sampler: ActionSampler | None, storage: RolloutStorage) -> str:  # noqa: ANN401
+        """Remember what the models consist of; return why the operator cannot act for them."""
+        if type(sampler) is not ActionSampler or vars(sampler).keys() != ActionSampler(0).__dict__.keys():
+            return "actions are drawn otherwise"
+        policy, value = describe_mlp(actor), describe_mlp(critic)
+        if isinstance(policy, str):
+            return f"the actor {policy}"
+        if isinstance(value, str):
+            return f"the critic {value}"
+        if policy.distribution is None or value.distribution is not None:
+            return "the actor needs a distribution, and the critic none"
+        if policy.device.type != "cpu" or value.device.type != "cpu":
+            return "the models are not on the CPU"
+        std = policy.distribution.current_std()
+        storage.make_distribution_params([std.expand(storage.num_envs, -1)] * 2)
+        tensors = (policy, value, storage, *_moments(policy), *_moments(value))
+        if len(tensors) != len(self._tensors) or any(a is not b for a, b in zip(tensors, self._tensors, strict=True)):
+            self._tensors, self._actor, self._critic = tensors, policy, value
+            self._std = std.clone()
+            self._calls = [None] * storage.num_transitions_per_env
+        self._std.copy_(std)
+        return ""
+
+    def _bind(self, slot: Slot) -> Callable[[int, int], None]:
+        mean, std = slot.distribution_params
+        return ops.bind_policy_step(
+            *([slot.groups[group] for group in known.groups] for known in (self._actor, self._critic)),
+            *(_network(known) for known in (self._actor, self._critic)),
+            self._std,
+            ops.PolicyStep(mean, std, slot.actions, slot.actions_log_prob, slot.values),
+        )
+
+
+def _moments(known: KnownMLP) -> tuple[torch.Tensor, ...]:
+    normalizer = known.normalizer
+    return () if normalizer is None else (normalizer._mean, normalizer._var)
+
+
+def _network(known: KnownMLP) -> ops.PolicyNetwork:
+    """A known model as the operator takes it."""
+    mean, var = _moments(known) or (None, None)
+    eps = 0.0 if known.normalizer is None else known.normalizer.eps
+    return ops.PolicyNetwork(known.weights, known.biases, known.activation, mean, var, eps)
 
 
 def _known_distribution(actor: Any) -> GaussianDistribution | None:  # noqa: ANN401 - torch.compile makes its own class

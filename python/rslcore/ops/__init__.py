@@ -8,6 +8,7 @@ from rslcore.ops.episode_stats import episode_stats
 from rslcore.ops.gae import gae
 from rslcore.ops.gaussian import gaussian_sample
 from rslcore.ops.normalization import discounted_return, normalize, update_and_normalize, update_moments
+from rslcore.ops.policy_step import PolicyNetwork, PolicyStep, bind_policy_step, policy_step
 from rslcore.ops.ppo_loss import PPOStats, ppo_loss
 from rslcore.ops.rnn import gru, lstm
 from rslcore.ops.shuffle import permutation, shuffle_rows
@@ -21,7 +22,10 @@ from rslcore.ops.trajectories import (
 
 __all__ = [
     "PPOStats",
+    "PolicyNetwork",
+    "PolicyStep",
     "Trajectories",
+    "bind_policy_step",
     "cart_pole_reset",
     "cart_pole_step",
     "discounted_return",
@@ -34,6 +38,7 @@ __all__ = [
     "normalize",
     "pad_trajectories",
     "permutation",
+    "policy_step",
     "ppo_loss",
     "shuffle_rows",
     "split_trajectories",

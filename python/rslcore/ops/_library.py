@@ -137,6 +137,7 @@ _WRITING = (
     "update_and_normalize",
     "discounted_return",
     "permutation",
+    "policy_step",
     "shuffle_rows",
     "split_trajectories",
     "pad_trajectories_out",

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from rslcore.ops.reference_learning import ppo_loss  # noqa: F401 - a part of this page
+from rslcore.ops.reference_policy import network as _network
 from rslcore.ops.reference_rnn import rnn_scan  # noqa: F401 - a part of this page
 
 ADVANTAGE_EPS = 1e-8
@@ -207,6 +208,15 @@ def gaussian_sample(
     log_std = torch.where((std > 0) & (std < torch.inf), std, torch.nan).log()
     surprise = 0.5 * ((actions - mean) / std) ** 2 + log_std
     log_prob.copy_(-(surprise.sum(dim=-1) + mean.shape[1] * LOG_SQRT_2PI).view_as(log_prob))
+
+
+def policy_step(*arguments: Any) -> None:  # noqa: ANN401 - twelve of two networks, see csrc/policy_step/torch.cpp
+    """Write means, standard deviations, actions, their log-probability and values of observations."""
+    std, seed, offset, mean, std_rows, actions, log_prob, values = arguments[12:]
+    mean.copy_(_network(*arguments[:6]))
+    values.copy_(_network(*arguments[6:12]).view_as(values))
+    std_rows.copy_(std.expand_as(mean))
+    gaussian_sample(mean, std, None, seed, offset, None, actions, log_prob)
 
 
 def standard_normal(n: int, seed: int, offset: int | torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -80,7 +80,15 @@ class GaussianDistribution(Distribution):
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Take the output of the MLP [B, A] for the mean."""
-        self._batch = mlp_output, self._to_std(self.std_param if self.std_type == "scalar" else self.log_std_param)
+        self._batch = mlp_output, self.current_std()
+
+    def take(self, mean: torch.Tensor, std: torch.Tensor) -> None:
+        """Take mean [B, A] and standard deviation, [A] or [B, A], that were computed elsewhere."""
+        self._batch = mean, std
+
+    def current_std(self) -> torch.Tensor:
+        """Return the standard deviation [A] as the parameter is now."""
+        return self._to_std(self.std_param if self.std_type == "scalar" else self.log_std_param)
 
     def sample(self) -> torch.Tensor:
         """Draw outputs [B, A]; consumes torch's generator, and gives the bits, as rsl_rl 5.5.1 does.

@@ -1,0 +1,76 @@
+// Copyright (c) 2026, rslcore authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "common/parallel.h"
+#include "gaussian/run_cpu.h"
+#include "policy_step/launch.h"
+
+namespace rslcore {
+
+// Work of a tile of one network, in the elements that grain_units counts: so many multiplications take as
+// long as one element.
+inline int64_t policy_tile_work(const PolicyNetwork& network, int64_t rows) {
+    constexpr int64_t kProductsPerElement = 16;
+    int64_t products = 0;
+    for (int64_t l = 0; l < network.num_layers; ++l) {
+        products += network.sizes[l] * network.sizes[l + 1];
+    }
+    return std::min(rows, kPolicyTile) * products / kProductsPerElement;
+}
+
+// Memory that a thread keeps from call to call: to ask for it anew costs as much as a small network.
+inline float* policy_memory(int64_t floats) {
+    thread_local std::vector<float> memory;
+    const size_t wanted = static_cast<size_t>(floats + kMlpLine);
+    if (memory.size() < wanted) {
+        memory.resize(wanted);
+    }
+    const uintptr_t line = kMlpLine * sizeof(float);
+    return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.data()) + line - 1) / line * line);
+}
+
+// The operator on the CPU. `parallel(units, grain, body)` hands ranges of [0, units) to threads: torch's pool
+// or rslcore::parallel_for.
+template <typename Parallel>
+void policy_step_cpu(const PolicyStepArgs& args, const Parallel& parallel) {
+    if (args.rows == 0) {
+        return;
+    }
+    // A unit is a tile of one of the two networks.
+    const int64_t tiles = ceil_div(args.rows, kPolicyTile);
+    const int64_t work = policy_tile_work(args.actor, args.rows) + policy_tile_work(args.critic, args.rows);
+    parallel(2 * tiles, grain_units(work / 2), [&](int64_t begin, int64_t end) {
+        float* const scratch =
+            policy_memory(std::max(policy_scratch(args.actor), policy_scratch(args.critic)));
+        for (int64_t unit = begin; unit < end; ++unit) {
+            const PolicyNetwork& network = unit % 2 == 0 ? args.actor : args.critic;
+            RSLCORE_SIMD_CALL(policy_network_tile, network, args.rows, unit / 2, scratch);
+        }
+    });
+    const int64_t actions = args.actor.sizes[args.actor.num_layers];
+    gaussian_cpu(
+        GaussianArgs<float>{
+            .rows = args.rows,
+            .columns = actions,
+            .mean = args.actor.output,
+            .std = args.std,
+            .std_rows = false,
+            .noise = nullptr,
+            .seed = args.seed,
+            .offset = args.offset,
+            .counter = nullptr,
+            .actions = args.actions,
+            .log_prob = args.log_prob,
+        },
+        parallel);
+    for (int64_t row = 0; row < args.rows; ++row) {
+        std::copy_n(args.std, actions, args.std_rows + row * actions);
+    }
+}
+
+}  // namespace rslcore
