@@ -144,7 +144,7 @@ def summary(peer: Peer) -> dict[str, Any]:
         "update_gemm_flops_per_second": flops["update"] / update,
         "parameters": peer.about["parameters"],
         "gradient_steps": timed[-1]["gradient_steps"],
-        "samples_per_minibatch": peer.records[0]["rows"][0],
+        "samples_per_minibatch": peer.shape.rows if peer.records[0]["rows"] else None,
         "peak_memory_mb": peer.records[-1]["peak_memory"] / 1e6,
         "memory_before_mb": peer.about["memory_before"] / 1e6,
     }

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import time
 from typing import Any
@@ -117,12 +116,7 @@ def make(package: str, shape: Shape, stream: Stream, clock: Clock, seed: int, va
     torch.manual_seed(seed)
     cfg = runner_cfg(shape) | {"seed": seed}
     if package == "rslcore" and variant is not None:
-        from rslcore.config import OnPolicyRunnerCfg
-
-        if "engine" in {field.name for field in dataclasses.fields(OnPolicyRunnerCfg)}:
-            cfg["engine"] = variant
-        elif variant != "eager":
-            raise ValueError(f"this version of rslcore has no choice of engines, got '{variant}'")
+        cfg["algorithm"]["engine"] = variant
     runner_class = importlib.import_module(f"{package}.runners").OnPolicyRunner
     ppo = importlib.import_module(f"{package}.algorithms").PPO
     logger = importlib.import_module("rslcore.logging" if package == "rslcore" else "rsl_rl.utils.logger").Logger
@@ -142,12 +136,12 @@ def make(package: str, shape: Shape, stream: Stream, clock: Clock, seed: int, va
         if package == "rsl_rl" and variant == "compile":
             algorithm.compile("default")
 
-    policy = algorithm.get_policy()
     return Trainer(
         train=lambda: runner.learn(ENDLESS),
         parameters=[p for group in algorithm.optimizer.param_groups for p in group["params"]],
         optimizer=algorithm.optimizer,
-        head=head_of(policy, job.NUM_ACTIONS),
+        # A hook would be refused by an engine that must run.
+        head=None if variant in ("fused", "graph") else head_of(algorithm.get_policy(), job.NUM_ACTIONS),
         description=description,
         verified=verified,
     )

@@ -23,8 +23,8 @@ class Trainer:
     parameters: list[torch.nn.Parameter]
     """All that is learned."""
     optimizer: torch.optim.Optimizer
-    head: torch.nn.Module
-    """The layer that makes the mean actions: its rows are the samples of a minibatch."""
+    head: torch.nn.Module | None
+    """The layer that makes the mean actions: its rows are the samples of a minibatch. None must not be watched."""
     description: Callable[[], str]
     """Settings that matter, in words."""
     verified: Callable[[], None] = lambda: None

