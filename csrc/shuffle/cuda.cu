@@ -14,7 +14,7 @@ constexpr int kFieldsPerLaunch = 32;  // of shuffle_rows; more fields take more 
 
 // One thread per index.
 template <typename U>
-__global__ void permutation_images(Permutation p, int64_t* out) {
+__device__ void write_images(const Permutation& p, int64_t* out) {
     const uint64_t stride = static_cast<uint64_t>(gridDim.x) * kBlock;
     for (uint64_t i = static_cast<uint64_t>(blockIdx.x) * kBlock + threadIdx.x; i <= p.last; i += stride) {
         U image = permutation_image<U>(p, static_cast<U>(i));
@@ -23,6 +23,23 @@ __global__ void permutation_images(Permutation p, int64_t* out) {
         }
         out[i] = static_cast<int64_t>(image);
     }
+}
+
+template <typename U>
+__global__ void permutation_images(Permutation p, int64_t* out) {
+    write_images<U>(p, out);
+}
+
+// The number of the permutation is read on the device, so that a captured graph draws another one every time.
+template <typename U>
+__global__ void counted_permutation_images(uint64_t n, uint64_t seed, uint64_t offset, const int64_t* counter,
+                                           int64_t* out) {
+    __shared__ Permutation p;
+    if (threadIdx.x == 0) {
+        p = make_permutation(n, seed, offset + static_cast<uint64_t>(*counter));
+    }
+    __syncthreads();
+    write_images<U>(p, out);
 }
 
 struct alignas(16) Unit16 {
@@ -113,16 +130,28 @@ int unit_bytes(const ShuffleField& field) {
 
 }  // namespace
 
-int permutation_cuda(int64_t n, uint64_t seed, uint64_t offset, int64_t* out, void* stream_handle) {
+int permutation_cuda(int64_t n, uint64_t seed, uint64_t offset, const int64_t* counter, int64_t* out,
+                     void* stream_handle) {
     if (n == 0) {
         return cudaSuccess;
     }
     const cudaStream_t stream = static_cast<cudaStream_t>(stream_handle);
-    const Permutation p = make_permutation(static_cast<uint64_t>(n), seed, offset);
-    if (p.last <= 0xffffffffu) {
-        RSLCORE_LAUNCH(permutation_images<uint32_t>, grid_size(n, kBlock), kBlock, stream)(p, out);
+    const uint64_t length = static_cast<uint64_t>(n);
+    const bool narrow = length - 1 <= 0xffffffffu;
+    const auto blocks = grid_size(n, kBlock);
+    if (counter == nullptr) {
+        const Permutation p = make_permutation(length, seed, offset);
+        if (narrow) {
+            RSLCORE_LAUNCH(permutation_images<uint32_t>, blocks, kBlock, stream)(p, out);
+        } else {
+            RSLCORE_LAUNCH(permutation_images<uint64_t>, blocks, kBlock, stream)(p, out);
+        }
+    } else if (narrow) {
+        RSLCORE_LAUNCH(counted_permutation_images<uint32_t>, blocks, kBlock, stream)
+        (length, seed, offset, counter, out);
     } else {
-        RSLCORE_LAUNCH(permutation_images<uint64_t>, grid_size(n, kBlock), kBlock, stream)(p, out);
+        RSLCORE_LAUNCH(counted_permutation_images<uint64_t>, blocks, kBlock, stream)
+        (length, seed, offset, counter, out);
     }
     return cudaGetLastError();
 }

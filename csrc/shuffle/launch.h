@@ -30,7 +30,10 @@ RSLCORE_EACH_SIMD_LEVEL(
                             int64_t begin, int64_t end);)
 
 // CUDA. Return cudaError_t.
-int permutation_cuda(int64_t n, uint64_t seed, uint64_t offset, int64_t* out, void* stream);
+
+// `counter`: on the device, added to `offset`; or nullptr.
+int permutation_cuda(int64_t n, uint64_t seed, uint64_t offset, const int64_t* counter, int64_t* out,
+                     void* stream);
 
 // Rows outside 0..rows-1 are skipped: their targets stay as they were.
 int shuffle_rows_cuda(const ShuffleField* fields, int64_t num_fields, const int64_t* index, int64_t n,

@@ -13,17 +13,25 @@ namespace {
 
 using abi::Tensor;
 
-void permutation(int64_t n, int64_t seed, int64_t offset, const Tensor& out) {
+void permutation(int64_t n, int64_t seed, int64_t offset, const Tensor& out,
+                 const std::optional<Tensor>& counter) {
     constexpr const char* kOp = "permutation";
     RSLCORE_CHECK(n >= 0, kOp, ": `n` must be >= 0, got ", n);
     int64_t* const data = abi::output<int64_t>(out, kOp, "out", n, out);
+    RSLCORE_CHECK(!counter.has_value() || counter->dim() == 0, kOp, ": `offset` must be [], got dimensions");
+    const int64_t* const counted = abi::input<int64_t>(counter, kOp, "offset", 1, out);
+    std::vector<MemoryRange> memory{memory_range(data, n * 8, 0),
+                                    memory_range(counted, counted == nullptr ? 0 : 8, -1)};
+    RSLCORE_CHECK(overlapping_target(memory) < 0, kOp,
+                  ": `out` must share no memory with `offset`, got one that does");
     const uint64_t key = static_cast<uint64_t>(seed);
     const uint64_t number = static_cast<uint64_t>(offset);
 #if defined(RSLCORE_CUDA_LIBRARY)
     const abi::DeviceScope device(out);
-    abi::check_cuda(permutation_cuda(n, key, number, data, device.stream()), kOp);
+    abi::check_cuda(permutation_cuda(n, key, number, counted, data, device.stream()), kOp);
 #else
-    permutation_cpu(n, key, number, data, abi::parallel);
+    const uint64_t count = counted == nullptr ? 0 : static_cast<uint64_t>(*counted);
+    permutation_cpu(n, key, number + count, data, abi::parallel);
 #endif
 }
 
@@ -76,7 +84,7 @@ void shuffle_rows(const std::vector<Tensor>& fields, const Tensor& index, const 
 }
 
 RSLCORE_SCHEMAS(m) {
-    m.def("permutation(SymInt n, SymInt seed, SymInt offset, Tensor(a!) out) -> ()");
+    m.def("permutation(SymInt n, SymInt seed, SymInt offset, Tensor(a!) out, Tensor? counter=None) -> ()");
     m.def("shuffle_rows(Tensor[] fields, Tensor index, Tensor(a!)[] out) -> ()");
 }
 

@@ -11,13 +11,17 @@ namespace {
 
 using Bytes = std::vector<unsigned char>;
 
-void permutation(int64_t n, uint64_t seed, uint64_t offset) {
-    check::begin("permutation: n " + std::to_string(n) + " seed " + std::to_string(seed));
+// With `counted`, the kernel reads a part of the number of the permutation from memory.
+void permutation(int64_t n, uint64_t seed, uint64_t offset, bool counted) {
+    check::begin("permutation: n " + std::to_string(n) + " seed " + std::to_string(seed) +
+                 (counted ? " counter" : ""));
+    const std::vector<int64_t> counter{int64_t{1} << 33};
     std::vector<int64_t> out = check::garbage<int64_t>(n);
     rslcore::permutation_cpu(n, seed, offset, out.data(), check::serial);
     const auto [emulated] = check::emulate([&](void* stream) {
         std::vector<int64_t> images = check::garbage<int64_t>(n);
-        check::launched(rslcore::permutation_cuda(n, seed, offset, images.data(), stream));
+        check::launched(rslcore::permutation_cuda(n, seed, counted ? offset - counter[0] : offset,
+                                                  counted ? counter.data() : nullptr, images.data(), stream));
         return std::tuple(images);
     });
     check::equal("out", emulated, out);
@@ -88,8 +92,8 @@ void shuffle_rows(int64_t rows, int64_t n, const std::vector<int64_t>& row_bytes
 
 int main() {
     for (const int64_t n : {0, 1, 2, 3, 16, 17, 255, 256, 257, 1021}) {
-        permutation(n, 7, 0);
-        permutation(n, 0x123456789abcdefu, uint64_t{1} << 40);
+        permutation(n, 7, 0, n % 2 == 0);
+        permutation(n, 0x123456789abcdefu, uint64_t{1} << 40, n % 2 != 0);
     }
     const std::vector<int64_t> usual = {48 * 4, 12 * 4, 4, 1, 0, 3, 6, 20, 8, 17};
     for (const int64_t n : {1, 2, 37, 257}) {

@@ -142,6 +142,15 @@ def test_permutation_into_a_strided_out() -> None:
     assert bool((buffer[:, 1] == -1).all())
 
 
+def test_offset_may_lie_on_the_device() -> None:
+    """A counter in a tensor gives the permutation of its number, of the kernel and of the reference."""
+    for offset in (0, 7, -3, 2**40):
+        expected, text = ops.permutation(97, seed=1, offset=offset), torch.empty(97, dtype=torch.int64)
+        assert torch.equal(ops.permutation(97, seed=1, offset=torch.tensor(offset)), expected)
+        reference.permutation(97, 1, 0, text, torch.tensor(offset))
+        assert torch.equal(text, expected)
+
+
 BAD_PERMUTATIONS = [
     ({"n": -1}, ValueError, "permutation: `n` must be >= 0, got -1"),
     ({"n": 3.0}, TypeError, "permutation: `n` must be an integer, got float"),
@@ -150,6 +159,8 @@ BAD_PERMUTATIONS = [
     ({"out": torch.full((3,), 7.0)}, TypeError, "permutation: `out` must be int64, got float32"),
     ({"out": torch.full((4,), 7)}, ValueError, "permutation: `out` must be [3], got [4]"),
     ({"out": [0, 1, 2]}, TypeError, "permutation: `out` must be a torch Tensor, got list"),
+    ({"offset": torch.tensor(0.0)}, TypeError, "permutation: `offset` must be int64, got float32"),
+    ({"offset": torch.tensor([0])}, ValueError, "permutation: `offset` must be [], got [1]"),
 ]
 
 
@@ -166,7 +177,9 @@ def test_bad_permutation_is_named(change: dict, error: type[Exception], message:
 
 def test_opcheck() -> None:
     """Schema, fake kernel and tracing of the raw operator agree with what it does."""
-    torch.library.opcheck(torch.ops.rslcore.permutation.default, (97, 1, 2, torch.empty(97, dtype=torch.int64)))
+    out = torch.empty(97, dtype=torch.int64)
+    torch.library.opcheck(torch.ops.rslcore.permutation.default, (97, 1, 2, out))
+    torch.library.opcheck(torch.ops.rslcore.permutation.default, (97, 1, 2, out, torch.tensor(3)))
 
 
 def test_raw_permutation_is_guarded() -> None:
@@ -175,6 +188,11 @@ def test_raw_permutation_is_guarded() -> None:
         torch.ops.rslcore.permutation(4, 0, 0, torch.empty(3, dtype=torch.int64))
     with pytest.raises(RuntimeError, match="`n` must be >= 0, got -1"):
         torch.ops.rslcore.permutation(-1, 0, 0, torch.empty(0, dtype=torch.int64))
+    out = torch.zeros(4, dtype=torch.int64)
+    with pytest.raises(RuntimeError, match=r"`offset` must be \[\], got dimensions"):
+        torch.ops.rslcore.permutation(4, 0, 0, out, out[:1])
+    with pytest.raises(RuntimeError, match="`out` must share no memory with `offset`"):
+        torch.ops.rslcore.permutation(4, 0, 0, out, out[2])
 
 
 @pytest.mark.gpu
@@ -185,4 +203,8 @@ def test_permutation_cuda(n: int, check: Callable[..., None]) -> None:
     check(
         lambda device: (torch.empty(n, dtype=torch.int64, device=device),),
         lambda out: (ops.permutation(n, seed=7, offset=8, out=out),),
+    )
+    check(
+        lambda device: (torch.empty(n, dtype=torch.int64, device=device), torch.tensor(5, device=device)),
+        lambda out, offset: (ops.permutation(n, seed=7, offset=offset, out=out),),
     )

@@ -152,8 +152,10 @@ def philox(counter: tuple[Any, Any, Any, Any], key: tuple[int, int]) -> tuple[An
     return x0, x1, x2, x3
 
 
-def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
+def permutation(n: int, seed: int, offset: int, out: torch.Tensor, counter: torch.Tensor | None = None) -> None:
     """Write a pseudo-random permutation of 0..n-1 into `out` [n]: a keyed bijection, cycle walked.
+
+    `counter` [] is added to `offset`.
 
     The bijection is an alternating Feistel network (Luby and Rackoff 1988) on the smallest power of two that holds n,
     split into a high and a low half; its round keys come from Philox under (seed, offset). A Feistel network is an even
@@ -165,6 +167,7 @@ def permutation(n: int, seed: int, offset: int, out: torch.Tensor) -> None:
     bits = max((n - 1).bit_length(), FEISTEL_MIN_BITS)
     low_bits = bits // 2
     low_mask, high_mask = (1 << low_bits) - 1, (1 << (bits - low_bits)) - 1
+    offset += 0 if counter is None else int(counter)
     words = [word for block in range(FEISTEL_ROUNDS // 4 + 1) for word in _random_words(block, seed, offset)]
     keys, swap = words[:FEISTEL_ROUNDS], words[FEISTEL_ROUNDS] & 1
     image = torch.arange(n, dtype=torch.int64, device=out.device)

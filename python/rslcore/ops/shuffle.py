@@ -20,7 +20,7 @@ def permutation(
     n: int,
     *,
     seed: int,
-    offset: int = 0,
+    offset: int | torch.Tensor = 0,
     device: torch.device | str = "cpu",
     out: torch.Tensor | None = None,
 ) -> torch.Tensor:
@@ -32,7 +32,8 @@ def permutation(
     Args:
         n: Length, >= 0.
         seed: Any 64-bit integer.
-        offset: Number of the permutation under this seed, any 64-bit integer: count it up to draw the next one.
+        offset: Number of the permutation under this seed: count it up to draw the next one. Any 64-bit integer, or an
+            int64 tensor [] on the device of the result, which a captured CUDA graph reads anew at every replay.
         device: Where to make it; ignored if `out` is given.
         out: Where to write, int64 [n].
 
@@ -44,7 +45,8 @@ def permutation(
         ValueError: `n` is negative, or `out` has another shape.
     """
     op = "permutation"
-    for name, value in (("n", n), ("seed", seed), ("offset", offset)):
+    number, counter = (0, offset) if isinstance(offset, torch.Tensor) else (offset, None)
+    for name, value in (("n", n), ("seed", seed), ("offset", number)):
         checks.integer(op, name, value)
     if n < 0:
         raise ValueError(f"{op}: `n` must be >= 0, got {n}")
@@ -56,8 +58,13 @@ def permutation(
         checks.dtype(op, "out", out, ("int64",))
         checks.shape(op, "out", out, (n,))
         _tensors.check_targets(op, {"out": out})
+    if counter is not None:
+        checks.dtype(op, "offset", counter, ("int64",))
+        checks.shape(op, "offset", counter, ())
+        _tensors.check_devices(op, {"out": out, "offset": counter})
     target = out.contiguous()
-    _library.run(op, out.device, (n, seed, offset, target), written=(target,))
+    args = (n, seed, number, target) if counter is None else (n, seed, number, target, counter)
+    _library.run(op, out.device, args, written=(target,))
     _tensors.write_back(target, out)
     return out
 
