@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "common/parallel.h"
 #include "common/simd.h"
 #include "mlp/layout.h"
 

@@ -5,6 +5,7 @@
 from rslcore.engine.eager import EagerEngine
 from rslcore.engine.known import KnownMLP, describe_mlp
 from rslcore.engine.learner import Learner, MinibatchResult, PPORule
+from rslcore.engine.recurrent import refuses_whole_rollouts
 from rslcore.engine.selection import Engine, EngineSelector, Selection
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "PPORule",
     "Selection",
     "describe_mlp",
+    "refuses_whole_rollouts",
 ]

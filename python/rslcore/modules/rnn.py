@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import torch
 from torch import nn
 
+from rslcore import ops
 from rslcore.config import RNNModelCfg, nearest
-from rslcore.utils import require, unpad_trajectories
+from rslcore.utils import dones_of, require, unpad_trajectories
 
 HiddenState: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
 """Of a GRU h, of an LSTM (h, c), each [layers, N, H]; None stands for zeros, and for models without memory."""
@@ -68,7 +69,8 @@ class RNN(nn.Module):
 
         Args:
             input: One step [N, D], or padded trajectories [T, num_trajectories, D].
-            masks: Valid steps of the trajectories, bool [T, num_trajectories].
+            masks: Valid steps of the trajectories, bool [T, num_trajectories]. With masks of a storage that cuts
+                nothing, the trajectories are whole rollouts [T, N, D], within which the state is reset.
             hidden_state: State at the start of every trajectory, [layers, num_trajectories, H].
 
         Returns:
@@ -83,6 +85,8 @@ class RNN(nn.Module):
                 raise ValueError(
                     "RNN: `hidden_state` must be given with `masks`: the state at every trajectory's start"
                 )
+            if (dones := dones_of(masks)) is not None:
+                return self._scan(input, dones, hidden_state)
             output, _ = self.rnn(input, hidden_state)
             return unpad_trajectories(output, masks)
         self._check_batch(input)
@@ -111,6 +115,17 @@ class RNN(nn.Module):
         else:
             ended = _as_column(dones)
             self.hidden_state = _map(lambda state: torch.where(ended, state.detach(), state), self.hidden_state)
+
+    def _scan(self, input: torch.Tensor, dones: torch.Tensor, hidden_state: HiddenState) -> torch.Tensor:
+        """Run over rollouts [T, N, D] whose episodes end where ``dones`` [T, N] are set."""
+        output = input
+        for layer, parameters in enumerate(self.rnn.all_weights):
+            if isinstance(hidden_state, tuple):
+                output, _, _ = ops.lstm(output, dones, hidden_state[0][layer], hidden_state[1][layer], *parameters)
+            else:
+                assert hidden_state is not None
+                output, _ = ops.gru(output, dones, hidden_state[layer], *parameters)
+        return output
 
     def _check_batch(self, input: torch.Tensor) -> None:
         state = self.hidden_state[0] if isinstance(self.hidden_state, tuple) else self.hidden_state

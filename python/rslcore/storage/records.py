@@ -80,8 +80,8 @@ class Batch:
     """What one gradient step sees. Its tensors belong to the storage: do not write to them.
 
     Of models without memory a minibatch has b rows, and b stands below for [b]; of recurrent ones it has n
-    environments: b stands for [T, n], and observations are K trajectories, padded with zeros to [T, K]. In distillation
-    a batch is one step, and b stands for [N].
+    environments: b stands for [T, n], and observations are K trajectories, padded with zeros to [T, K], or whole
+    rollouts, K = n. In distillation a batch is one step, and b stands for [N].
     """
 
     observations: TensorDict = _ABSENT

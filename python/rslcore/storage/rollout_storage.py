@@ -17,7 +17,7 @@ from rslcore import ops
 from rslcore.storage import records
 from rslcore.storage.records import Batch, HiddenState, Slot, Transition
 from rslcore.utils import without_gradient
-from rslcore.utils.trajectories import trajectory_masks
+from rslcore.utils.trajectories import rollout_masks, trajectory_masks
 
 TRAINING_TYPES = ("rl", "distillation")
 
@@ -253,7 +253,9 @@ class RolloutStorage:
             for fields in batches:
                 yield self._batch_of(fields, size)
 
-    def recurrent_mini_batch_generator(self, num_mini_batches: int, num_epochs: int = 8) -> Iterator[Batch]:
+    def recurrent_mini_batch_generator(
+        self, num_mini_batches: int, num_epochs: int = 8, *, padded: bool = True
+    ) -> Iterator[Batch]:
         """Yield the minibatches of one update of recurrent models: N / num_mini_batches environments each.
 
         Minibatch i has the i-th n environments in all their steps (in their order; a rest that fills no minibatch is
@@ -264,13 +266,16 @@ class RolloutStorage:
         Args:
             num_mini_batches: Minibatches per epoch.
             num_epochs: How often all of them are yielded.
+            padded: Whether rollouts are cut into trajectories, as in rsl_rl 5.5.1. Otherwise observations are views of
+                the buffers too, hidden states those before the first step, and the masks tell where episodes end
+                (``rslcore.utils.dones_of``), for models that reset their state on the way.
 
         Raises:
             ValueError: There are fewer environments than minibatches, nothing was stored yet, or the storage is not
                 for reinforcement learning.
         """
         size = self._mini_batch_size("recurrent_mini_batch_generator", num_mini_batches, self.num_envs, "N")
-        trajectories = self._padded(num_mini_batches, size)
+        trajectories = self._padded(num_mini_batches, size) if padded else self._uncut(num_mini_batches, size)
         for _ in range(num_epochs):
             for i, (observations, hidden_states, masks) in enumerate(trajectories):
                 envs = slice(i * size, (i + 1) * size)
@@ -422,6 +427,18 @@ class RolloutStorage:
             batches.append((TensorDict(observations, batch_size=batch_size, device=self.device), hidden_states, masks))
         return batches
 
+    def _uncut(
+        self, num_mini_batches: int, size: int
+    ) -> list[tuple[TensorDict, tuple[HiddenState, HiddenState], torch.Tensor]]:
+        """Observations, hidden states before the first step, and masks of minibatches of `size` environments."""
+        batches = []
+        for first in range(0, num_mini_batches * size, size):
+            envs = slice(first, first + size)
+            states = (_first(self.saved_hidden_state_a, envs), _first(self.saved_hidden_state_c, envs))
+            masks = rollout_masks(self.dones[:, envs, 0].contiguous())
+            batches.append((self.observations[:, envs], states, masks))
+        return batches
+
     def _room(self, name: str, like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
         """A tensor of this shape in memory that is kept from update to update and grows where it must."""
         numel = math.prod(shape)
@@ -437,6 +454,14 @@ def _hidden_state_at(saved: list[torch.Tensor] | None, starts: torch.Tensor, num
         return None
     states = ops.gather_hidden_states(saved, starts, num_envs=num_envs)
     return states[0] if len(states) == 1 else cast("tuple[torch.Tensor, torch.Tensor]", states)
+
+
+def _first(saved: list[torch.Tensor] | None, envs: slice) -> HiddenState:
+    """The stored hidden states of a model before the first step, as its network takes them."""
+    if saved is None:
+        return None
+    states = [state[0][:, envs] for state in saved]
+    return states[0] if len(states) == 1 else cast("tuple[torch.Tensor, torch.Tensor]", tuple(states))
 
 
 def _given(name: str, value: _T | None) -> _T:

@@ -16,11 +16,12 @@ from rslcore.utils.resolve import (
     resolve_obs_groups,
     resolve_optimizer,
 )
-from rslcore.utils.trajectories import split_and_pad_trajectories, unpad_trajectories
+from rslcore.utils.trajectories import dones_of, split_and_pad_trajectories, unpad_trajectories
 
 __all__ = [
     "check_keywords",
     "compile_model",
+    "dones_of",
     "load_optimizer_state",
     "make_optimizer",
     "optimizer_state",

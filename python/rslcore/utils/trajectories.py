@@ -29,6 +29,8 @@ class _Source(NamedTuple):
 
 _SOURCE = "_rslcore_source"
 
+_DONES = "_rslcore_dones"
+
 
 def split_and_pad_trajectories(tensor: _Data, dones: torch.Tensor) -> tuple[_Data, torch.Tensor]:
     """Cut a rollout into its K trajectories, padded with zeros to T steps.
@@ -65,7 +67,8 @@ def unpad_trajectories(trajectories: _Data, masks: torch.Tensor) -> _Data:
     """Put padded trajectories back at their places: the inverse of :func:`split_and_pad_trajectories`.
 
     As rsl_rl 5.5.1 does. With masks made here (by :func:`split_and_pad_trajectories` or a storage) the device is not
-    waited for; of masks that are copies or slices one number must be read, that of the environments.
+    waited for; of masks that are copies or slices one number must be read, that of the environments. What
+    :func:`rollout_masks` go with is returned as it is.
 
     Args:
         trajectories: Padded trajectories, [T, K, ...], any dtype, or a TensorDict of such.
@@ -82,6 +85,8 @@ def unpad_trajectories(trajectories: _Data, masks: torch.Tensor) -> _Data:
             f"unpad_trajectories: `masks` must be {list(trajectories.shape[:2])} like `trajectories`, "
             f"got {list(masks.shape)}"
         )
+    if dones_of(masks) is not None:
+        return trajectories
     num_steps = masks.shape[0]
     source = getattr(masks, _SOURCE, None)
     if source is None or source.version != masks._version:
@@ -103,6 +108,21 @@ def trajectory_masks(starts: torch.Tensor, lengths: torch.Tensor, *, num_steps: 
     if not masks.is_inference():  # those do not tell whether they were written to since
         setattr(masks, _SOURCE, _Source(starts, lengths, num_envs, masks._version))
     return masks
+
+
+def rollout_masks(dones: torch.Tensor) -> torch.Tensor:
+    """Masks, bool [T, N], of a rollout that is not cut where ``dones`` [T, N] are set: nothing of it is padding.
+
+    Whoever has a memory asks :func:`dones_of` the masks where to forget.
+    """
+    masks = torch.ones(dones.shape, dtype=torch.bool, device=dones.device)
+    setattr(masks, _DONES, dones)
+    return masks
+
+
+def dones_of(masks: torch.Tensor) -> torch.Tensor | None:
+    """Where episodes end [T, N] in a rollout that is not cut; None if the masks are of padded trajectories."""
+    return getattr(masks, _DONES, None)
 
 
 def _source_of(masks: torch.Tensor) -> _Source:
