@@ -14,8 +14,21 @@ from rslcore.engine.learner import PPORule
 from rslcore.modules import GaussianDistribution
 from rslcore.ops import _library
 
-ACTIVATIONS = ("identity", "elu")
-"""Activations the operator knows, by their numbers there."""
+ACTIVATIONS = {
+    "identity": 0,
+    "elu": 1,
+    "crelu": 1,
+    "selu": 2,
+    "relu": 3,
+    "lrelu": 4,
+    "tanh": 5,
+    "sigmoid": 6,
+    "softplus": 7,
+    "gelu": 8,
+    "swish": 9,
+    "mish": 10,
+}
+"""Numbers of the activations in csrc/mlp/layout.h."""
 
 TERMS = ("value", "surrogate", "entropy")
 """What is reported of a minibatch, in the order of the operator; the mean KL divergence follows."""
@@ -97,7 +110,7 @@ def _model_arguments(known: KnownMLP) -> tuple[Any, ...]:
         *((None, None, 0.0) if normalizer is None else (normalizer._mean, normalizer._var, normalizer.eps)),
         list(known.weights),
         list(known.biases),
-        ACTIVATIONS.index(known.activation),
+        ACTIVATIONS[known.activation],
         [_gradient_of(weight) for weight in known.weights],
         [_gradient_of(bias) for bias in known.biases],
     )

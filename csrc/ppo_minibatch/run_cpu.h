@@ -1,0 +1,116 @@
+// Copyright (c) 2026, rslcore authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "common/parallel.h"
+#include "ppo_minibatch/launch.h"
+
+namespace rslcore {
+
+// Rows of a tile: as many as keep its buffers within a share of the second-level cache. A multiple of what
+// gemm takes at a time, at every SIMD level.
+inline constexpr int64_t kMinibatchTileBytes = 256 * 1024;
+inline constexpr int64_t kMinibatchRowStep = 24;
+inline constexpr int64_t kMinibatchMostTileRows = 96;
+inline constexpr int64_t kMinibatchMostChunks = 16;
+inline constexpr int64_t kMinibatchPieceFloats = 16 * 1024;
+
+// Cuts the rows, by shape alone; the models must be known.
+inline void minibatch_cut(MinibatchArgs* args) {
+    const int64_t row_bytes = static_cast<int64_t>(sizeof(float)) *
+                              std::max(minibatch_tile_floats(args->model[kMinibatchActor], 1),
+                                       minibatch_tile_floats(args->model[kMinibatchCritic], 1));
+    const int64_t steps = kMinibatchTileBytes / (row_bytes * kMinibatchRowStep);
+    args->tile_rows = std::clamp(steps * kMinibatchRowStep, kMinibatchRowStep, kMinibatchMostTileRows);
+    const int64_t tiles = ceil_div(args->rows, args->tile_rows);
+    args->chunk_rows = ceil_div(tiles, kMinibatchMostChunks) * args->tile_rows;
+    args->chunks = ceil_div(args->rows, args->chunk_rows);
+    args->sums_size = kPpoLossTerms + args->actions;
+    args->tile_size =
+        mlp_padded(std::max(minibatch_tile_floats(args->model[kMinibatchActor], args->tile_rows),
+                            minibatch_tile_floats(args->model[kMinibatchCritic], args->tile_rows)));
+}
+
+// Mean and (unbiased) standard deviation of the advantages, as torch has them but for rounding.
+inline void minibatch_advantages(MinibatchArgs* args) {
+    double mean = 0.0;
+    for (int64_t r = 0; r < args->rows; ++r) {
+        mean += static_cast<double>(args->advantages[r]);
+    }
+    mean /= static_cast<double>(args->rows);
+    double squares = 0.0;
+    for (int64_t r = 0; r < args->rows; ++r) {
+        const double deviation = static_cast<double>(args->advantages[r]) - mean;
+        squares += deviation * deviation;
+    }
+    args->settings.advantage_mean = static_cast<float>(mean);
+    args->settings.advantage_divisor =
+        static_cast<float>(std::sqrt(squares / static_cast<double>(args->rows - 1)) + 1e-8);
+}
+
+// The parameter of the standard deviation: itself or its logarithm, clamped to a range that passes no
+// gradient outside.
+struct MinibatchNoise {
+    const float* parameter;  // [A]
+    bool logarithmic;
+    float low;
+    float high;
+    float* gradient;  // [A] or nullptr
+};
+
+// Everything: `terms` are value loss, surrogate loss, entropy and KL divergence, means over the rows.
+template <typename Parallel>
+void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const Parallel& parallel,
+                   float* terms) {
+    int64_t layers = 0;
+    std::vector<MinibatchPiece> pieces;
+    for (const MinibatchModel& model : args.model) {
+        layers += model.layers;
+        for (int64_t l = 0; l < model.layers; ++l) {
+            const int64_t out = model.layer[l].out;
+            const int64_t share = std::max<int64_t>(kMinibatchPieceFloats / model.layer[l].in, 1);
+            for (int64_t o = 0; o < out; o += share) {
+                pieces.push_back({&model, &model.layer[l], o, std::min(o + share, out)});
+            }
+        }
+    }
+    const int64_t layer_floats = args.gradients_size / std::max<int64_t>(layers, 1);
+    parallel(layers, grain_units(4 * layer_floats),
+             [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_prepare, args, begin, end); });
+    parallel(args.chunks * kMinibatchRoles, int64_t{1},
+             [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_units, args, begin, end); });
+    const int64_t count = static_cast<int64_t>(pieces.size());
+    parallel(count, grain_units(args.chunks * args.gradients_size / count), [&](int64_t begin, int64_t end) {
+        RSLCORE_SIMD_CALL(minibatch_reduce, args, pieces.data(), begin, end);
+    });
+
+    std::vector<double> sums(static_cast<size_t>(args.sums_size), 0.0);
+    for (int64_t unit = 0; unit < args.chunks * kMinibatchRoles; ++unit) {
+        const bool actor = unit % kMinibatchRoles == kMinibatchActor;
+        for (int64_t i = 0; i < args.sums_size; ++i) {
+            if (actor == (i != kPpoValue)) {
+                sums[i] += args.sums[unit * args.sums_size + i];
+            }
+        }
+    }
+    const double rows = static_cast<double>(args.rows);
+    float stats[kPpoLossTerms];
+    ppo_loss_from_sums(sums.data(), rows, rows, args.settings, stats);
+    terms[0] = stats[kPpoValue];
+    terms[1] = stats[kPpoSurrogate];
+    terms[2] = stats[kPpoEntropy];
+    terms[3] = stats[kPpoKl];
+    for (int64_t a = 0; noise.gradient != nullptr && a < args.actions; ++a) {
+        const bool inside = noise.parameter[a] >= noise.low && noise.parameter[a] <= noise.high;
+        const double slope = noise.logarithmic ? static_cast<double>(args.std[a]) : 1.0;
+        noise.gradient[a] = inside ? static_cast<float>(sums[kPpoLossTerms + a] * slope) : 0.0f;
+    }
+}
+
+}  // namespace rslcore
