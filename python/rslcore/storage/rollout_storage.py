@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from operator import is_
+from operator import attrgetter, is_
 from typing import TypeAlias, TypeVar, cast
 
 import torch
@@ -109,6 +109,7 @@ class RolloutStorage:
 
         self.step = 0
         """Transitions stored so far; where the next one goes."""
+        self._current: tuple[int, Slot] | None = None
         self._slots: list[Slot | None] = []
         self._slot_buffers: tuple[torch.Tensor, ...] = ()
         self._rooms: dict[str, torch.Tensor] = {}
@@ -119,6 +120,8 @@ class RolloutStorage:
         Raises:
             OverflowError: T transitions are stored already.
         """
+        if self._current is not None and self._current[0] == self.step:
+            return self._current[1]
         if self.step >= self.num_transitions_per_env:
             raise OverflowError(
                 f"RolloutStorage: all {self.num_transitions_per_env} transitions are stored; call clear() before adding"
@@ -129,12 +132,14 @@ class RolloutStorage:
         slot = self._slots[self.step]
         if slot is None:
             slot = self._slots[self.step] = self._make_slot(self.step)
+        self._current = self.step, slot
         return slot
 
     def make_distribution_params(self, distribution_params: Sequence[torch.Tensor]) -> None:
         """Make the buffers of the distribution parameters for tensors like these, [N, ...], unless there are some."""
         if self.distribution_params is None:
             self.distribution_params = tuple(self._buffer_for(params) for params in distribution_params)
+            self._current = None
 
     @without_gradient
     def store_observations(self, obs: TensorDict) -> TensorDict:
@@ -187,10 +192,12 @@ class RolloutStorage:
         actor, critic = transition.hidden_states
         self.saved_hidden_state_a = self._store_hidden_state(actor, self.saved_hidden_state_a)
         self.saved_hidden_state_c = self._store_hidden_state(critic, self.saved_hidden_state_c)
+        self._current = None
         self.step += 1
 
     def clear(self) -> None:
         """Start the next rollout: the buffers are overwritten from their beginning."""
+        self._current = None
         self.step = 0
 
     def draw_permutation(self, n: int) -> torch.Tensor:
@@ -301,16 +308,17 @@ class RolloutStorage:
 
     def _buffers(self) -> tuple[torch.Tensor, ...]:
         """The buffers that slots are views of, as they are now: a subclass may put others in their place."""
-        fixed = (getattr(self, name) for name in _STEP_FIELDS[self.training_type])
-        params = getattr(self, "distribution_params", None) or ()
-        return (*fixed, *params, *self.observations.values())
+        fixed: tuple[torch.Tensor, ...] = attrgetter(*_STEP_FIELDS[self.training_type])(self)
+        params = self.distribution_params if self.training_type == "rl" else None
+        return (*fixed, *(params or ()), *self.observations.values())
 
     def _make_slot(self, step: int) -> Slot:
         with torch.inference_mode(False), torch.no_grad():
             fields = {name: getattr(self, name)[step] for name in _STEP_FIELDS[self.training_type]}
             fields |= {name: fields[name].squeeze(-1) for name in _PER_ENV if name in fields}
             observations = self.observations[step]
-            params = tuple(params[step] for params in getattr(self, "distribution_params", None) or ())
+            params = self.distribution_params if self.training_type == "rl" else None
+            params = tuple(buffer[step] for buffer in params or ())
             return Slot(observations, dict(observations.items()), distribution_params=params, **fields)
 
     def _check_training_type(self, method: str, expected: str) -> None:
