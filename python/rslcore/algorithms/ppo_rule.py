@@ -14,17 +14,10 @@ from typing import NamedTuple
 
 import torch
 
+from rslcore.ops.kl_adaptive_lr import KL_TOLERANCE, LEARNING_RATE_FACTOR, LEARNING_RATE_RANGE
+
 ADVANTAGE_EPS = 1e-8
 """Added to the standard deviation that advantages are divided by."""
-
-LEARNING_RATE_FACTOR = 1.5
-"""The adaptive schedule multiplies or divides the learning rate by this."""
-
-LEARNING_RATE_RANGE = (1e-5, 1e-2)
-"""Where the adaptive schedule stops."""
-
-KL_TOLERANCE = 2.0
-"""The learning rate stays while the KL divergence is within this factor of the desired one."""
 
 
 class PPOTerms(NamedTuple):

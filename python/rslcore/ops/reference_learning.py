@@ -55,3 +55,56 @@ def ppo_loss(
     clipped = ((ratio < low) | (ratio > high)).to(mean.dtype)
     stats = torch.stack([surrogate, value.mean(), entropy, kl.mean(), clipped.mean()])
     return loss, stats.detach()
+
+
+def kl_adaptive_lr(
+    learning_rate: torch.Tensor,
+    kl: torch.Tensor,
+    desired_kl: float,
+    tolerance: float,
+    factor: float,
+    min_lr: float,
+    max_lr: float,
+) -> None:
+    """Divide or multiply `learning_rate` [] by `factor` where `kl` [] is too far from the desired one."""
+    rate, divergence = learning_rate.double(), kl.double()
+    too_far = divergence > desired_kl * tolerance
+    too_near = (divergence > 0.0) & (divergence < desired_kl / tolerance)
+    larger = torch.where(too_near, (rate * factor).clamp(max=max_lr), rate)
+    learning_rate.copy_(torch.where(too_far, (rate / factor).clamp(min=min_lr), larger))
+
+
+def clip_adam(
+    params: list[torch.Tensor],
+    grads: list[torch.Tensor],
+    exp_avgs: list[torch.Tensor],
+    exp_avg_sqs: list[torch.Tensor],
+    steps: list[torch.Tensor],
+    group_sizes: list[int],
+    max_norm: float | None,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    norms: torch.Tensor,
+) -> None:
+    """Scale the gradients of each group to a norm of at most `max_norm`, then take a step of Adam with all tensors."""
+    if max_norm is not None:
+        group_grads = iter(grads)
+        for group, size in enumerate(group_sizes):
+            own = [next(group_grads) for _ in range(size)]
+            norms[group] = sum((grad.double() ** 2).sum() for grad in own) ** 0.5
+            for grad in own:
+                grad *= (max_norm / (norms[group] + 1e-6)).clamp(max=1.0)
+    for param, grad, exp_avg, exp_avg_sq, step in zip(params, grads, exp_avgs, exp_avg_sqs, steps, strict=True):
+        step += 1
+        if decoupled:
+            param *= 1 - lr * weight_decay
+        else:
+            grad = grad + weight_decay * param
+        exp_avg.lerp_(grad, 1 - beta1)
+        exp_avg_sq.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+        corrected = exp_avg_sq.sqrt() / math.sqrt(1 - beta2 ** step.item())
+        param.addcdiv_(exp_avg, corrected + eps, value=-lr / (1 - beta1 ** step.item()))
