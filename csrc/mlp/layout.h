@@ -30,18 +30,18 @@ inline constexpr int64_t kActivations = 11;
 // Floats of a cache line, and of the widest register.
 inline constexpr int64_t kMlpLine = 16;
 
-constexpr int64_t mlp_padded(int64_t columns) {
+[[gnu::always_inline]] constexpr int64_t mlp_padded(int64_t columns) {
     return (columns + kMlpLine - 1) / kMlpLine * kMlpLine;
 }
 
 // Distance of the rows of a tile with so many columns: whole cache lines, an odd number of them, so that the
 // rows of a column spread over all sets of a cache.
-constexpr int64_t mlp_stride(int64_t columns) {
+[[gnu::always_inline]] constexpr int64_t mlp_stride(int64_t columns) {
     return (((columns + kMlpLine - 1) / kMlpLine) | 1) * kMlpLine;
 }
 
 // A matrix [depth, columns] packed for gemm (mlp/gemm.h).
-constexpr int64_t mlp_packed_size(int64_t depth, int64_t columns) {
+[[gnu::always_inline]] constexpr int64_t mlp_packed_size(int64_t depth, int64_t columns) {
     return depth * mlp_padded(columns);
 }
 
@@ -67,6 +67,15 @@ struct Mlp {
     }
 };
 
+// One group of observations, columns of the input side by side.
+struct MlpInput {
+    const float* data;     // [rows, columns]
+    int64_t stride;        // of its rows
+    int64_t columns;       //
+    const float* mean;     // [columns], or nullptr: taken as it is
+    const float* divisor;  // [columns], standard deviation + eps; x is (data - mean) / divisor
+};
+
 // Where the parts of a layer lie in the packed parameters.
 struct MlpPacked {
     int64_t bias;    // [width[l + 1]], zeros beyond
@@ -74,7 +83,7 @@ struct MlpPacked {
     int64_t back;    // packed, for backward; nothing if no gradient passes to the layer's input
     int64_t end;
 };
-constexpr MlpPacked mlp_packed(const Mlp& mlp, int64_t layer) {
+[[gnu::always_inline]] constexpr MlpPacked mlp_packed(const Mlp& mlp, int64_t layer) {
     MlpPacked place{};
     for (int64_t l = 0; l <= layer; ++l) {
         const int64_t in = mlp.width[l];
@@ -87,7 +96,7 @@ constexpr MlpPacked mlp_packed(const Mlp& mlp, int64_t layer) {
     }
     return place;
 }
-constexpr int64_t mlp_packed_size(const Mlp& mlp) {
+[[gnu::always_inline]] constexpr int64_t mlp_packed_size(const Mlp& mlp) {
     return mlp_packed(mlp, mlp.layers - 1).end;
 }
 
@@ -97,7 +106,7 @@ struct MlpGradient {
     int64_t bias;    // [width[l + 1]]
     int64_t end;
 };
-constexpr MlpGradient mlp_gradient(const Mlp& mlp, int64_t layer) {
+[[gnu::always_inline]] constexpr MlpGradient mlp_gradient(const Mlp& mlp, int64_t layer) {
     MlpGradient place{};
     for (int64_t l = 0; l <= layer; ++l) {
         place.weight = place.end;
@@ -106,13 +115,13 @@ constexpr MlpGradient mlp_gradient(const Mlp& mlp, int64_t layer) {
     }
     return place;
 }
-constexpr int64_t mlp_gradient_size(const Mlp& mlp) {
+[[gnu::always_inline]] constexpr int64_t mlp_gradient_size(const Mlp& mlp) {
     return mlp_gradient(mlp, mlp.layers - 1).end;
 }
 
 // Floats per row of a tile: input, outputs and derivatives of all layers; without backward, input and two
 // outputs in turn.
-constexpr int64_t mlp_workspace_row(const Mlp& mlp) {
+[[gnu::always_inline]] constexpr int64_t mlp_workspace_row(const Mlp& mlp) {
     int64_t all = 0;
     int64_t widest = 0;
     for (int64_t l = 0; l < mlp.layers; ++l) {
@@ -122,14 +131,14 @@ constexpr int64_t mlp_workspace_row(const Mlp& mlp) {
     }
     return mlp_stride(mlp.width[0]) + (mlp.backward ? all : 2 * widest);
 }
-constexpr int64_t mlp_workspace_size(const Mlp& mlp, int64_t tile_rows) {
+[[gnu::always_inline]] constexpr int64_t mlp_workspace_size(const Mlp& mlp, int64_t tile_rows) {
     return tile_rows * mlp_workspace_row(mlp);
 }
 
 // Rows of a tile, so that its workspace takes about half of a second-level cache of 1 MB: a multiple of what
 // the kernels take at a time at every SIMD level.
 inline constexpr int64_t kMlpRowStep = 24;
-constexpr int64_t mlp_tile_rows(const Mlp& mlp) {
+[[gnu::always_inline]] constexpr int64_t mlp_tile_rows(const Mlp& mlp) {
     constexpr int64_t kFloats = 128 * 1024;
     constexpr int64_t kMostRows = 192;
     const int64_t rows = kFloats / mlp_workspace_row(mlp) / kMlpRowStep * kMlpRowStep;
@@ -138,7 +147,7 @@ constexpr int64_t mlp_tile_rows(const Mlp& mlp) {
 
 // Rows of a chunk: what one thread takes at a time, with a buffer of gradients of its own. Chosen by the
 // shape alone: four to sixteen chunks, each of some tiles where there are rows enough.
-constexpr int64_t mlp_chunk_rows(const Mlp& mlp, int64_t rows) {
+[[gnu::always_inline]] constexpr int64_t mlp_chunk_rows(const Mlp& mlp, int64_t rows) {
     const int64_t wanted = rows / (4 * mlp_tile_rows(mlp));
     const int64_t chunks = wanted < 4 ? 4 : wanted > 16 ? 16 : wanted;
     const int64_t share = (rows + chunks - 1) / chunks;

@@ -42,15 +42,6 @@ inline void mlp_pack(const Mlp& mlp, float* packed) {
     }
 }
 
-// One group of observations, columns of the input side by side.
-struct MlpInput {
-    const float* data;     // [rows, columns]
-    int64_t stride;        // of its rows
-    int64_t columns;       //
-    const float* mean;     // [columns], or nullptr: taken as it is
-    const float* divisor;  // [columns], standard deviation + eps; x is (data - mean) / divisor
-};
-
 // Rows [first, first + rows) of the groups, concatenated and normalized, zeros up to the row's padded end.
 inline void mlp_load(const MlpInput* inputs, int64_t count, int64_t first, int64_t rows, float* to,
                      int64_t stride) {

@@ -28,3 +28,13 @@ def network(
         if i + 2 < len(layers):
             x = _activations.FUNCTIONS[activation](x)
     return x
+
+
+def mlp(
+    x: torch.Tensor, weights: list[torch.Tensor], biases: list[torch.Tensor], activation: int, last_activation: int
+) -> torch.Tensor:
+    """Outputs [*B, out] of a chain of linear layers, activations by their numbers."""
+    for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+        number = activation if i + 1 < len(weights) else last_activation
+        x = _activations.FUNCTIONS[number](linear(x, weight, bias))
+    return x
