@@ -11,43 +11,19 @@
 
 namespace rslcore {
 
-inline constexpr int64_t kMinibatchMostLayers = 64;
 inline constexpr int64_t kMinibatchTerms = 4;
 
-// One linear layer, z = x W^T + b.
-struct MinibatchLayer {
-    int64_t in;
-    int64_t out;
-    const float* weight;     // [out, in]
-    const float* bias;       // [out]
-    float* weight_gradient;  // [out, in]
-    float* bias_gradient;    // [out]
-    // Scratch, of mlp/layout.h's sizes: the weights packed for the way there and back (not in the first
-    // layer), and the padded bias.
-    float* packed;
-    float* packed_back;
-    float* padded_bias;
-    int64_t gradient_offset;  // of this layer in a chunk's gradients: [out][mlp_padded(in)], then
-                              // [mlp_padded(out)]
-};
-
-struct MinibatchGroup {
-    int64_t width;
-    const float* data;  // [rows, width]
-};
-
 struct MinibatchModel {
-    int64_t groups;
-    const MinibatchGroup* group;
-    const float* mean;  // [in] or nullptr: observations are taken as they are
-    const float* var;   // [in]
+    Mlp mlp;
+    int64_t num_inputs;
+    const MlpInput* inputs;  // groups of observations, [rows, columns] each
+    const float* var;        // [width[0]], or nullptr: observations are taken as they are
     float eps;
-    float* inverse_std;  // [in], scratch: 1 / (sqrt(var) + eps)
-    Activation activation;
-    int64_t layers;
-    MinibatchLayer* layer;
-    int64_t gradient_size;    // floats of a chunk's gradients
-    int64_t gradient_offset;  // of this model among them
+    float* weight_gradient[kMaxMlpLayers];  // [width[l + 1], width[l]]
+    float* bias_gradient[kMaxMlpLayers];    // [width[l + 1]]
+    int64_t gradients_begin;                // of this model in the gradients of a chunk
+    float* divisor;                         // [width[0]], scratch: sqrt(var) + eps
+    float* packed;                          // [mlp_packed_size(mlp)], scratch
 };
 
 enum MinibatchRole { kMinibatchActor, kMinibatchCritic, kMinibatchRoles };
@@ -70,33 +46,24 @@ struct MinibatchArgs {
     int64_t chunk_rows;  // a multiple of tile_rows
     int64_t chunks;
     // Scratch.
-    float* gradients;        // [chunks, gradient_size of both models]
-    int64_t gradients_size;  // of both
+    float* gradients;        // [chunks, gradients_size]
+    int64_t gradients_size;  // of both models
     double* sums;            // [chunks, 2, sums_size]
     int64_t sums_size;       // kPpoLossTerms + A
-    float* tiles;            // [chunks * 2, tile_size]: a thread uses the first that it works on
-    int64_t tile_size;
+    float* workspaces;       // [chunks * 2, workspace_size]: a thread uses that of its first unit
+    int64_t workspace_size;
 };
 
-// Floats of a tile's buffers for a model.
-inline int64_t minibatch_tile_floats(const MinibatchModel& model, int64_t rows) {
-    int64_t columns = mlp_stride(model.layer[0].in);
-    for (int64_t l = 0; l < model.layers; ++l) {
-        columns += 2 * mlp_stride(model.layer[l].out);
-    }
-    return rows * (columns + 1);
-}
-
-// Pieces of the gradients that are summed over the chunks: whole rows of a layer's weights.
+// A part of the gradients that are summed over the chunks: some rows of a layer.
 struct MinibatchPiece {
-    const MinibatchModel* model;
-    const MinibatchLayer* layer;
+    int64_t role;
+    int64_t layer;
     int64_t begin;
     int64_t end;
 };
 
 RSLCORE_EACH_SIMD_LEVEL(
-    // Packs the layer `unit` of both models' layers, one behind the other.
+    // Packs layers; they are counted through both models.
     void minibatch_prepare(const MinibatchArgs& args, int64_t begin, int64_t end);
     // Unit u: chunk u / 2, model u % 2.
     void minibatch_units(const MinibatchArgs& args, int64_t begin, int64_t end);

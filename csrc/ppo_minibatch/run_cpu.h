@@ -13,28 +13,25 @@
 
 namespace rslcore {
 
-// Rows of a tile: as many as keep its buffers within a share of the second-level cache. A multiple of what
-// gemm takes at a time, at every SIMD level.
-inline constexpr int64_t kMinibatchTileBytes = 256 * 1024;
-inline constexpr int64_t kMinibatchRowStep = 24;
-inline constexpr int64_t kMinibatchMostTileRows = 96;
+// Fewest chunks, where there are rows enough: work for several threads. Most: what each of them adds to the
+// work is the sum of its gradients.
+inline constexpr int64_t kMinibatchFewestChunks = 4;
 inline constexpr int64_t kMinibatchMostChunks = 16;
 inline constexpr int64_t kMinibatchPieceFloats = 16 * 1024;
 
 // Cuts the rows, by shape alone; the models must be known.
 inline void minibatch_cut(MinibatchArgs* args) {
-    const int64_t row_bytes = static_cast<int64_t>(sizeof(float)) *
-                              std::max(minibatch_tile_floats(args->model[kMinibatchActor], 1),
-                                       minibatch_tile_floats(args->model[kMinibatchCritic], 1));
-    const int64_t steps = kMinibatchTileBytes / (row_bytes * kMinibatchRowStep);
-    args->tile_rows = std::clamp(steps * kMinibatchRowStep, kMinibatchRowStep, kMinibatchMostTileRows);
+    const Mlp& actor = args->model[kMinibatchActor].mlp;
+    const Mlp& critic = args->model[kMinibatchCritic].mlp;
+    const int64_t tile_rows = std::min(mlp_tile_rows(actor), mlp_tile_rows(critic));
+    const int64_t few = ceil_div(ceil_div(args->rows, kMinibatchFewestChunks), kMlpRowStep) * kMlpRowStep;
+    args->tile_rows = std::min(tile_rows, few);
     const int64_t tiles = ceil_div(args->rows, args->tile_rows);
     args->chunk_rows = ceil_div(tiles, kMinibatchMostChunks) * args->tile_rows;
     args->chunks = ceil_div(args->rows, args->chunk_rows);
     args->sums_size = kPpoLossTerms + args->actions;
-    args->tile_size =
-        mlp_padded(std::max(minibatch_tile_floats(args->model[kMinibatchActor], args->tile_rows),
-                            minibatch_tile_floats(args->model[kMinibatchCritic], args->tile_rows)));
+    const int64_t row = std::max(mlp_workspace_row(actor), mlp_workspace_row(critic));
+    args->workspace_size = args->tile_rows * row + mlp_padded(args->tile_rows);
 }
 
 // Mean and (unbiased) standard deviation of the advantages, as torch has them but for rounding.
@@ -70,17 +67,18 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
                    float* terms) {
     int64_t layers = 0;
     std::vector<MinibatchPiece> pieces;
-    for (const MinibatchModel& model : args.model) {
-        layers += model.layers;
-        for (int64_t l = 0; l < model.layers; ++l) {
-            const int64_t out = model.layer[l].out;
-            const int64_t share = std::max<int64_t>(kMinibatchPieceFloats / model.layer[l].in, 1);
+    for (int64_t role = 0; role < kMinibatchRoles; ++role) {
+        const Mlp& mlp = args.model[role].mlp;
+        layers += mlp.layers;
+        for (int64_t l = 0; l < mlp.layers; ++l) {
+            const int64_t out = mlp.width[l + 1];
+            const int64_t share = std::max<int64_t>(kMinibatchPieceFloats / mlp.width[l], 1);
             for (int64_t o = 0; o < out; o += share) {
-                pieces.push_back({&model, &model.layer[l], o, std::min(o + share, out)});
+                pieces.push_back({role, l, o, std::min(o + share, out)});
             }
         }
     }
-    const int64_t layer_floats = args.gradients_size / std::max<int64_t>(layers, 1);
+    const int64_t layer_floats = args.gradients_size / layers;
     parallel(layers, grain_units(4 * layer_floats),
              [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_prepare, args, begin, end); });
     parallel(args.chunks * kMinibatchRoles, int64_t{1},

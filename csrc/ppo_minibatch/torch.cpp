@@ -28,63 +28,63 @@ struct ModelTensors {
     int64_t activation;
     const Tensors& weight_gradients;
     const Tensors& bias_gradients;
-    std::vector<MinibatchGroup> group;
-    std::vector<MinibatchLayer> layer;
+    std::vector<MlpInput> inputs;
 };
 
 MinibatchModel model_of(ModelTensors& from, int64_t rows, int64_t outputs, const Tensor& like) {
-    const size_t layers = from.weights.size();
-    RSLCORE_CHECK(layers > 0 && layers <= kMinibatchMostLayers, kOp, ": `", from.name, "` must have 1 to ",
-                  kMinibatchMostLayers, " layers, got ", layers);
-    RSLCORE_CHECK(from.biases.size() == layers && from.weight_gradients.size() == layers &&
-                      from.bias_gradients.size() == layers,
+    const int64_t layers = static_cast<int64_t>(from.weights.size());
+    RSLCORE_CHECK(layers > 0 && layers <= kMaxMlpLayers, kOp, ": `", from.name, "` must have 1 to ",
+                  kMaxMlpLayers, " layers, got ", layers);
+    RSLCORE_CHECK(from.biases.size() == from.weights.size() &&
+                      from.weight_gradients.size() == from.weights.size() &&
+                      from.bias_gradients.size() == from.weights.size(),
                   kOp, ": `", from.name, "` must have as many biases and gradients as weights");
     RSLCORE_CHECK(from.activation >= 0 && from.activation < kActivations, kOp, ": `", from.name,
                   "` must have an activation in 0..", kActivations - 1, ", got ", from.activation);
     RSLCORE_CHECK(from.mean.has_value() == from.var.has_value(), kOp, ": `", from.name,
                   "` must have mean and variance or neither");
-    int64_t width = 0;
+    MinibatchModel model{};
+    Mlp& mlp = model.mlp;
+    mlp.layers = layers;
+    mlp.activation = static_cast<Activation>(from.activation);
+    mlp.last_activation = Activation::identity;
+    mlp.backward = true;
     for (const Tensor& data : from.groups) {
         RSLCORE_CHECK(data.dim() == 2, kOp, ": `", from.name, "` must have observations [b, D], got ",
                       data.dim(), " dimensions");
-        from.group.push_back(
-            {data.size(1), abi::input<float>(data, kOp, "observations", rows * data.size(1), like)});
-        width += data.size(1);
+        const int64_t columns = data.size(1);
+        from.inputs.push_back({
+            .data = abi::input<float>(data, kOp, "observations", rows * columns, like),
+            .stride = columns,
+            .columns = columns,
+            .mean = nullptr,
+            .divisor = nullptr,
+        });
+        mlp.width[0] += columns;
     }
-    int64_t offset = 0;
-    for (size_t l = 0; l < layers; ++l) {
+    model.num_inputs = static_cast<int64_t>(from.inputs.size());
+    model.inputs = from.inputs.data();
+    for (int64_t l = 0; l < layers; ++l) {
         const Tensor& weight = from.weights[l];
-        RSLCORE_CHECK(weight.dim() == 2 && weight.size(1) == width && weight.size(0) > 0 && width > 0, kOp,
-                      ": `", from.name, "` must have weights [out, in] that follow each other, got others");
-        const int64_t out = weight.size(0);
-        MinibatchLayer layer{};
-        layer.in = width;
-        layer.out = out;
-        layer.weight = abi::input<float>(weight, kOp, "weight", out * width, like);
-        layer.bias = abi::input<float>(from.biases[l], kOp, "bias", out, like);
-        layer.weight_gradient =
-            abi::output<float>(from.weight_gradients[l], kOp, "weight gradient", out * width, like);
-        layer.bias_gradient = abi::output<float>(from.bias_gradients[l], kOp, "bias gradient", out, like);
-        layer.gradient_offset = offset;
-        offset += out * mlp_padded(width) + mlp_padded(out);
-        from.layer.push_back(layer);
-        width = out;
+        RSLCORE_CHECK(weight.dim() == 2 && weight.size(1) == mlp.width[l] && weight.numel() > 0, kOp, ": `",
+                      from.name, "` must have weights [out, in] that follow each other, got others");
+        const int64_t out = mlp.width[l + 1] = weight.size(0);
+        mlp.weight[l] = abi::input<float>(weight, kOp, "weight", weight.numel(), like);
+        mlp.bias[l] = abi::input<float>(from.biases[l], kOp, "bias", out, like);
+        model.weight_gradient[l] =
+            abi::output<float>(from.weight_gradients[l], kOp, "weight gradient", weight.numel(), like);
+        model.bias_gradient[l] = abi::output<float>(from.bias_gradients[l], kOp, "bias gradient", out, like);
     }
-    RSLCORE_CHECK(width == outputs, kOp, ": `", from.name, "` must have ", outputs, " outputs, got ", width);
-    const int64_t features = from.layer[0].in;
-    return {
-        .groups = static_cast<int64_t>(from.group.size()),
-        .group = from.group.data(),
-        .mean = abi::input<float>(from.mean, kOp, "mean", features, like),
-        .var = abi::input<float>(from.var, kOp, "var", features, like),
-        .eps = static_cast<float>(from.eps),
-        .inverse_std = nullptr,
-        .activation = static_cast<Activation>(from.activation),
-        .layers = static_cast<int64_t>(layers),
-        .layer = from.layer.data(),
-        .gradient_size = offset,
-        .gradient_offset = 0,
-    };
+    RSLCORE_CHECK(mlp.width[layers] == outputs, kOp, ": `", from.name, "` must have ", outputs,
+                  " outputs, got ", mlp.width[layers]);
+    const float* mean = abi::input<float>(from.mean, kOp, "mean", mlp.width[0], like);
+    model.var = abi::input<float>(from.var, kOp, "var", mlp.width[0], like);
+    model.eps = static_cast<float>(from.eps);
+    for (MlpInput& input : from.inputs) {
+        input.mean = mean;
+        mean += mean == nullptr ? 0 : input.columns;
+    }
+    return model;
 }
 
 // Hands out one piece of scratch after the other, each on cache lines of its own; counts when there is none.
@@ -101,16 +101,18 @@ struct Scratch {
 
 void place_scratch(MinibatchArgs* args, Scratch* scratch) {
     for (MinibatchModel& model : args->model) {
-        model.inverse_std = scratch->take(model.layer[0].in);
-        for (int64_t l = 0; l < model.layers; ++l) {
-            MinibatchLayer& layer = model.layer[l];
-            layer.packed = scratch->take(mlp_packed_size(layer.in, layer.out));
-            layer.packed_back = l == 0 ? nullptr : scratch->take(mlp_packed_size(layer.out, layer.in));
-            layer.padded_bias = scratch->take(layer.out);
-        }
+        model.divisor = scratch->take(model.mlp.width[0]);
+        model.packed = scratch->take(mlp_packed_size(model.mlp));
     }
     args->gradients = scratch->take(args->chunks * args->gradients_size);
-    args->tiles = scratch->take(args->chunks * kMinibatchRoles * args->tile_size);
+    args->workspaces = scratch->take(args->chunks * kMinibatchRoles * args->workspace_size);
+}
+
+void place_divisor(std::vector<MlpInput>* inputs, const float* divisor) {
+    for (MlpInput& input : *inputs) {
+        input.divisor = divisor;
+        divisor += input.columns;
+    }
 }
 
 void ppo_minibatch(const Tensors& actor_groups, const Tensors& critic_groups, const Tensor& actions,
@@ -162,7 +164,6 @@ void ppo_minibatch(const Tensors& actor_groups, const Tensors& critic_groups, co
                        actor_activation,
                        actor_weight_gradients,
                        actor_bias_gradients,
-                       {},
                        {}};
     ModelTensors critic{"critic",
                         critic_groups,
@@ -174,13 +175,12 @@ void ppo_minibatch(const Tensors& actor_groups, const Tensors& critic_groups, co
                         critic_activation,
                         critic_weight_gradients,
                         critic_bias_gradients,
-                        {},
                         {}};
     args.model[kMinibatchActor] = model_of(actor, rows, columns, actions);
     args.model[kMinibatchCritic] = model_of(critic, rows, 1, actions);
-    args.model[kMinibatchCritic].gradient_offset = args.model[kMinibatchActor].gradient_size;
+    args.model[kMinibatchCritic].gradients_begin = mlp_gradient_size(args.model[kMinibatchActor].mlp);
     args.gradients_size =
-        args.model[kMinibatchActor].gradient_size + args.model[kMinibatchCritic].gradient_size;
+        args.model[kMinibatchCritic].gradients_begin + mlp_gradient_size(args.model[kMinibatchCritic].mlp);
     args.settings = ppo_loss_settings<float>(clip_param, value_loss_coef, entropy_coef,
                                              use_clipped_value_loss, rows, rows);
     float* const results = abi::output<float>(terms, kOp, "terms", kMinibatchTerms, actions);
@@ -193,6 +193,8 @@ void ppo_minibatch(const Tensors& actor_groups, const Tensors& critic_groups, co
     const Tensor memory = abi::scratch(actions, abi::ScalarType::Float, needed.used);
     Scratch scratch{static_cast<float*>(memory.mutable_data_ptr())};
     place_scratch(&args, &scratch);
+    place_divisor(&actor.inputs, args.model[kMinibatchActor].divisor);
+    place_divisor(&critic.inputs, args.model[kMinibatchCritic].divisor);
     std::vector<double> sums(static_cast<size_t>(args.chunks * kMinibatchRoles * args.sums_size));
     args.sums = sums.data();
     minibatch_cpu(args, noise_settings, abi::parallel, results);
