@@ -20,6 +20,7 @@ from rslcore.storage import RolloutStorage
 N, A = 37, 3
 OBS = TensorDict({"policy": torch.randn(N, 5, generator=torch.Generator().manual_seed(0))}, batch_size=[N])
 GROUPS = {"actor": ["policy"], "critic": ["policy"]}
+GAUSSIAN = {"class_name": "GaussianDistribution"}
 
 
 class SquashedModel(MLPModel):
@@ -41,7 +42,8 @@ class ShiftedDistribution(GaussianDistribution):
 def make_actor(cls: type[MLPModel] = MLPModel, distribution: str | type = "GaussianDistribution") -> MLPModel:
     """A policy with weights that are always the same."""
     torch.manual_seed(0)
-    return cls(OBS, GROUPS, "actor", A, hidden_dims=[8], distribution_cfg={"class_name": distribution})
+    settings = {"hidden_dims": [8], "obs_normalization": True}
+    return cls(OBS, GROUPS, "actor", A, **settings, distribution_cfg={"class_name": distribution})
 
 
 def make_ppo(seed: int = 1, **settings) -> PPO:
@@ -153,3 +155,116 @@ def test_nan_is_told() -> None:
         ppo.actor.mlp[0].weight.fill_(torch.nan)
     with pytest.raises(RuntimeError, match=re.escape("GaussianDistribution: `mean` must be finite to sample")):
         ppo.act(OBS)
+
+
+def roll_out(ppo: PPO, steps: int = 4, start: int = 0) -> dict[str, torch.Tensor]:
+    """A rollout with observations that are always the same; everything the storage holds of the acting."""
+    generator = torch.Generator().manual_seed(start)
+    with torch.inference_mode():
+        for _ in range(steps):
+            ppo.act(TensorDict({"policy": torch.randn(N, 5, generator=generator)}, batch_size=[N]))
+            ppo.process_env_step(OBS, torch.ones(N), torch.zeros(N), {})
+    storage = ppo.storage
+    mean, std = storage.distribution_params
+    fields = {"actions": storage.actions, "log_prob": storage.actions_log_prob, "values": storage.values}
+    return {name: x[:steps].clone() for name, x in {**fields, "mean": mean, "std": std}.items()}
+
+
+def test_known_models_act_by_one_operator() -> None:
+    """The storage holds what the models' own code gives, in every rollout, whatever was learned in between."""
+    fast, plain = make_ppo(), make_ppo(engine="eager")
+    for start in range(3):
+        one, other = roll_out(fast, start=start), roll_out(plain, start=start)
+        assert fast._policy_steps.reason == ""
+        assert plain._policy_steps.reason == "the eager engine was asked for"
+        for name, x in one.items():
+            torch.testing.assert_close(x, other[name], rtol=1e-5, atol=1e-5)
+        assert torch.equal(fast.actor.output_mean, one["mean"][-1])
+        assert torch.equal(fast.actor.output_std, one["std"][-1])
+        for ppo in (fast, plain):
+            ppo.storage.clear()
+            with torch.no_grad():
+                ppo.actor.mlp[0].weight.mul_(1.1)
+                ppo.actor.distribution.std_param.mul_(0.7)
+                ppo.critic.mlp[2].bias.add_(0.1)
+                ppo.actor.update_normalization(OBS)
+    assert fast.sampler.offset == plain.sampler.offset == 12
+
+
+def other_storage(ppo: PPO) -> None:
+    """Buffers that somebody else put there."""
+    ppo.storage.actions = torch.zeros(4, N, A)
+    ppo.storage.values = torch.zeros(N, 4, 1).transpose(0, 1)
+
+
+def other_weights(ppo: PPO) -> None:
+    """A layer with another parameter."""
+    ppo.critic.mlp[2].weight = torch.nn.Parameter(ppo.critic.mlp[2].weight.detach() * 2.0)
+
+
+def other_moments(ppo: PPO) -> None:
+    """A normalizer with another buffer."""
+    ppo.actor.obs_normalizer._mean = ppo.actor.obs_normalizer._mean + 0.5
+
+
+@pytest.mark.parametrize("change", [other_storage, other_weights, other_moments])
+def test_what_is_replaced_is_followed(change) -> None:
+    """Tensors that are put in place of others between rollouts are those that are read and written."""
+    fast, plain = (make_ppo(engine=engine) for engine in ("auto", "eager"))
+    for ppo in (fast, plain):
+        roll_out(ppo)
+        ppo.storage.clear()
+        change(ppo)
+    one, other = roll_out(fast), roll_out(plain)
+    assert fast._policy_steps.reason == ""
+    for name, x in one.items():
+        torch.testing.assert_close(x, other[name], rtol=1e-5, atol=1e-5)
+
+
+def freeze(ppo: PPO) -> None:
+    """With a parameter that is not learned."""
+    ppo.actor.mlp[0].weight.requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda ppo: hooked(ppo.actor), "the actor has a hook"),
+        (lambda ppo: replaced(ppo.actor), "the actor has a replaced method of its distribution"),
+        (lambda ppo: hooked(ppo.critic), "the critic has a hook"),
+        (freeze, "the actor has a frozen parameter: mlp.0.weight"),
+        (lambda ppo: setattr(ppo, "actor", make_actor(SquashedModel)), "the actor is a subclass of MLPModel"),
+        (
+            lambda ppo: setattr(ppo, "actor", make_actor(distribution=ShiftedDistribution)),
+            "the actor has another distribution: ShiftedDistribution",
+        ),
+        (lambda ppo: setattr(ppo, "sampler", None), "actions are drawn otherwise"),
+    ],
+    ids=["hook", "method", "critic", "frozen", "subclass", "distribution", "sampler"],
+)
+def test_what_is_not_known_acts_by_itself(change, reason: str) -> None:
+    """Anything but plain models acts by its own code, from the next rollout on, with a reason in words."""
+    ppo = make_ppo()
+    roll_out(ppo)
+    ppo.storage.clear()
+    change(ppo)
+    torch.manual_seed(5)
+    one = roll_out(ppo)
+    assert ppo._policy_steps.reason.startswith(reason)
+    plain = make_ppo(engine="eager")
+    roll_out(plain)
+    plain.storage.clear()
+    change(plain)
+    torch.manual_seed(5)
+    for name, x in roll_out(plain).items():
+        assert torch.equal(one[name], x)
+
+
+def test_observations_of_another_dtype_act_by_themselves() -> None:
+    """What the operator does not take, the models convert themselves."""
+    obs = OBS.double()
+    actor = MLPModel(obs, GROUPS, "actor", A, [8], obs_normalization=True, distribution_cfg=GAUSSIAN)
+    critic = MLPModel(obs, GROUPS, "critic", 1, [8], obs_normalization=True)
+    ppo = PPO(actor, critic, RolloutStorage("rl", N, 4, obs, [A]))
+    ppo.act(obs)
+    assert ppo._policy_steps.reason == "policy_step: `actor_obs[0]` must be float32, got float64"

@@ -148,7 +148,8 @@ class PPO:
         """
         transition = self.transition
         transition.observations = self.storage.store_observations(obs)
-        if (slot := self._policy_steps.act(self.actor, self.critic, self.sampler, self.storage)) is not None:
+        if self._policy_steps.act(self.actor, self.critic, self.sampler, self.storage):
+            slot = self.storage.slot()
             transition.actions, transition.actions_log_prob = slot.actions, slot.actions_log_prob
             transition.values, transition.distribution_params = slot.values, slot.distribution_params
             return slot.actions.clone()

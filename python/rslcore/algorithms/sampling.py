@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -84,7 +85,7 @@ class PolicySteps:
     """The steps of known models on the CPU: one operator each, :func:`rslcore.ops.policy_step`, into the storage.
 
     Actor and critic are looked at when a rollout begins; the arguments of its steps are put together in the first
-    rollout and used again as long as the models, and the buffers of the storage, are the same.
+    rollout, and used again as long as the models, and the buffers of the storage, are the same.
     """
 
     reason: str
@@ -94,45 +95,45 @@ class PolicySteps:
         """Start without models; not ``enabled``, their own code always acts."""
         self._enabled = enabled
         self.reason = "" if enabled else "the eager engine was asked for"
-        self._models: tuple[Any, Any, Any] = (None, None, None)
-        self._actor: KnownMLP | None = None
+        self._looked_at: tuple[Any, Any, Any] = (None, None, None)
+        self._known: tuple[KnownMLP, GaussianDistribution, KnownMLP] | None = None
         self._tensors: tuple[Any, ...] = ()
         self._std = torch.empty(0)
         self._calls: list[tuple[Slot, Callable[[int, int], None]] | None] = []
 
-    def act(self, actor: Any, critic: Any, sampler: ActionSampler | None, storage: RolloutStorage) -> Slot | None:  # noqa: ANN401
+    def act(self, actor: MLPModel, critic: MLPModel, sampler: ActionSampler | None, storage: RolloutStorage) -> bool:
         """Let the models act on the observations stored in the current step.
 
         Returns:
-            The step, with mean, standard deviation, actions, log-probability and values written; None if the models'
-            own code must run, which also says what is wrong with a result that is not finite.
+            Whether mean, standard deviation, actions, log-probability and values were written into the step's slot.
+            Otherwise the models' own code must run, which also says what is wrong where a result is not finite.
         """
         if not self._enabled:
-            return None
-        models = self._models
+            return False
+        models = self._looked_at
         if storage.step == 0 or actor is not models[0] or critic is not models[1] or sampler is not models[2]:
-            self._models = (actor, critic, sampler)
+            self._looked_at = (actor, critic, sampler)
             self.reason = self._look(actor, critic, sampler, storage)
-        if self.reason or sampler is None or self._actor is None or self._actor.distribution is None:
-            return None
+        if self.reason or self._known is None or sampler is None:
+            return False
         slot = storage.slot()
         call = self._calls[storage.step]
         if call is None or call[0] is not slot:
             try:
-                call = self._calls[storage.step] = slot, self._bind(slot)
+                call = self._calls[storage.step] = slot, self._bind(slot, *self._known)
             except (TypeError, ValueError) as error:
                 self.reason = str(error)
-                return None
+                return False
         call[1](sampler.seed, sampler.next_offset())
         if not math.isfinite(slot.actions_log_prob.sum().item()):
-            return None
+            return False
         sampler.offset += 1
-        self._actor.distribution.take(slot.distribution_params[0], self._std)
-        return slot
+        self._known[1].take(slot.distribution_params[0], self._std)
+        return True
 
-    def _look(self, actor: Any, critic: Any, sampler: ActionSampler | None, storage: RolloutStorage) -> str:  # noqa: ANN401
+    def _look(self, actor: Any, critic: Any, sampler: Any, storage: RolloutStorage) -> str:  # noqa: ANN401
         """Remember what the models consist of; return why the operator cannot act for them."""
-        if type(sampler) is not ActionSampler or vars(sampler).keys() != ActionSampler(0).__dict__.keys():
+        if type(sampler) is not ActionSampler or "act" in vars(sampler):
             return "actions are drawn otherwise"
         policy, value = describe_mlp(actor), describe_mlp(critic)
         if isinstance(policy, str):
@@ -146,18 +147,23 @@ class PolicySteps:
         std = policy.distribution.current_std()
         storage.make_distribution_params([std.expand(storage.num_envs, -1)] * 2)
         tensors = (policy, value, storage, *_moments(policy), *_moments(value))
-        if len(tensors) != len(self._tensors) or any(a is not b for a, b in zip(tensors, self._tensors, strict=True)):
-            self._tensors, self._actor, self._critic = tensors, policy, value
-            self._std = std.clone()
+        if len(tensors) != len(self._tensors) or not all(map(is_, tensors, self._tensors)):
+            self._tensors, self._known = tensors, (policy, policy.distribution, value)
             self._calls = [None] * storage.num_transitions_per_env
+            with torch.inference_mode(False):
+                self._std = std.clone()
         self._std.copy_(std)
         return ""
 
-    def _bind(self, slot: Slot) -> Callable[[int, int], None]:
+    def _bind(
+        self, slot: Slot, policy: KnownMLP, _: GaussianDistribution, value: KnownMLP
+    ) -> Callable[[int, int], None]:
         mean, std = slot.distribution_params
         return ops.bind_policy_step(
-            *([slot.groups[group] for group in known.groups] for known in (self._actor, self._critic)),
-            *(_network(known) for known in (self._actor, self._critic)),
+            [slot.groups[group] for group in policy.groups],
+            [slot.groups[group] for group in value.groups],
+            _network(policy),
+            _network(value),
             self._std,
             ops.PolicyStep(mean, std, slot.actions, slot.actions_log_prob, slot.values),
         )
@@ -170,9 +176,11 @@ def _moments(known: KnownMLP) -> tuple[torch.Tensor, ...]:
 
 def _network(known: KnownMLP) -> ops.PolicyNetwork:
     """A known model as the operator takes it."""
-    mean, var = _moments(known) or (None, None)
-    eps = 0.0 if known.normalizer is None else known.normalizer.eps
-    return ops.PolicyNetwork(known.weights, known.biases, known.activation, mean, var, eps)
+    network = ops.PolicyNetwork(known.weights, known.biases, known.activation)
+    if known.normalizer is None:
+        return network
+    mean, var = _moments(known)
+    return network._replace(mean=mean, var=var, eps=known.normalizer.eps)
 
 
 def _known_distribution(actor: Any) -> GaussianDistribution | None:  # noqa: ANN401 - torch.compile makes its own class

@@ -97,8 +97,8 @@ def policy_step(
         checks.kind(_OP, "std", std, torch.Tensor)
         first = actor_obs[0] if len(actor_obs) else None
         rows = len(first) if isinstance(first, torch.Tensor) and first.dim() else 0
-        tables = [std.new_empty(rows, std.numel()) for _ in range(3)]
-        out = PolicyStep(*tables, std.new_empty(rows), std.new_empty(rows, 1))
+        mean, stds, actions = (std.new_empty(rows, std.numel()) for _ in range(3))
+        out = PolicyStep(mean, stds, actions, std.new_empty(rows), std.new_empty(rows, 1))
     bind_policy_step(actor_obs, critic_obs, actor, critic, std, out)(seed, offset)
     return out
 
@@ -170,7 +170,7 @@ def _inputs(name: str, obs: Sequence[torch.Tensor], network: PolicyNetwork) -> d
     inputs |= {f"{name}.biases[{i}]": x for i, x in enumerate(network.biases)}
     if (network.mean is None) != (network.var is None):
         raise ValueError(f"{_OP}: `{name}` must have both `mean` and `var` or neither, got one")
-    if network.mean is not None:
+    if network.mean is not None and network.var is not None:
         inputs |= {f"{name}.mean": network.mean, f"{name}.var": network.var}
     return inputs
 
@@ -186,10 +186,9 @@ def _check_network(name: str, obs: Sequence[torch.Tensor], network: PolicyNetwor
         if group.dim() != 2 or len(group) != rows:
             raise ValueError(f"{_OP}: `{name}_obs[{i}]` must be [{rows}, D], got {list(group.shape)}")
     width = sum(group.shape[1] for group in obs)
-    if network.mean is not None:
-        for part, x in (("mean", network.mean), ("var", network.var)):
-            if tuple(x.shape) not in ((width,), (1, width)):
-                raise ValueError(f"{_OP}: `{name}.{part}` must be [{width}] like the observations, got {list(x.shape)}")
+    for part, x in (("mean", network.mean), ("var", network.var)):
+        if x is not None and tuple(x.shape) not in ((width,), (1, width)):
+            raise ValueError(f"{_OP}: `{name}.{part}` must be [{width}] like the observations, got {list(x.shape)}")
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         last = i == len(network.weights) - 1
         if weight.dim() != 2 or weight.shape[1] != width or (last and len(weight) != outputs):
