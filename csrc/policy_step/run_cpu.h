@@ -3,10 +3,8 @@
 
 #pragma once
 
-#include <cstring>
-#include <vector>
-
 #include "common/parallel.h"
+#include "common/scratch.h"
 #include "gaussian/run_cpu.h"
 #include "policy_step/launch.h"
 
@@ -23,17 +21,6 @@ inline int64_t policy_tile_work(const PolicyNetwork& network, int64_t rows) {
     return std::min(rows, kPolicyTile) * products / kProductsPerElement;
 }
 
-// Memory that a thread keeps from call to call: to ask for it anew costs as much as a small network.
-inline float* policy_memory(int64_t floats) {
-    thread_local std::vector<float> memory;
-    const size_t wanted = static_cast<size_t>(floats + kMlpLine);
-    if (memory.size() < wanted) {
-        memory.resize(wanted);
-    }
-    const uintptr_t line = kMlpLine * sizeof(float);
-    return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.data()) + line - 1) / line * line);
-}
-
 // The operator on the CPU. `parallel(units, grain, body)` hands ranges of [0, units) to threads: torch's pool
 // or rslcore::parallel_for.
 template <typename Parallel>
@@ -46,7 +33,7 @@ void policy_step_cpu(const PolicyStepArgs& args, const Parallel& parallel) {
     const int64_t work = policy_tile_work(args.actor, args.rows) + policy_tile_work(args.critic, args.rows);
     parallel(2 * tiles, grain_units(work / 2), [&](int64_t begin, int64_t end) {
         float* const scratch =
-            policy_memory(std::max(policy_scratch(args.actor), policy_scratch(args.critic)));
+            thread_scratch(std::max(policy_scratch(args.actor), policy_scratch(args.critic)));
         for (int64_t unit = begin; unit < end; ++unit) {
             const PolicyNetwork& network = unit % 2 == 0 ? args.actor : args.critic;
             RSLCORE_SIMD_CALL(policy_network_tile, network, args.rows, unit / 2, scratch);
