@@ -218,8 +218,11 @@ class Distillation:
         losses = self.select_engine().run(self, (islice(steps, self.gradient_length) for _ in range(gradient_steps)))
         behavior = losses.get("behavior", 0.0) * (total - unused)
         self._raw_student.detach_hidden_state()
-        with torch.no_grad():
-            behavior += float(sum(self._loss_of_step(batch) for batch in steps))
+        if unused:
+            if not self._raw_student.is_recurrent:  # an engine need not have gone through the others one by one
+                steps = islice(self._replay(), total - unused, None)
+            with torch.no_grad():
+                behavior += float(sum(self._loss_of_step(batch) for batch in steps))
         if not self.keep_teacher_state:
             self._raw_teacher.reset()
         self._raw_student.update_normalization(self.storage.observations.flatten(0, 1))
@@ -234,6 +237,20 @@ class Distillation:
         """
         self.engine, self.engine_reason = self._engines.select(self)
         return self.engine
+
+    def custom_code(self) -> str | None:
+        """Return why an update may do something else than this class says, or carries a state; None otherwise."""
+        if type(self) is not Distillation:
+            return f"the algorithm is a subclass of Distillation: {type(self).__name__}"
+        if replaced := sorted({"evaluate_mini_batch", "_loss_of_step"} & vars(self).keys()):
+            return f"the algorithm has a replaced method: {replaced[0]}"
+        if self.loss_fn not in _LOSSES.values():
+            return "the algorithm has a loss of its own"
+        return "the student is recurrent" if self._raw_student.is_recurrent else None
+
+    def trained_modules(self) -> dict[str, torch.nn.Module]:
+        """Return what takes part in an update, by its role."""
+        return {"student": self.student}
 
     def evaluate_mini_batch(self, batch: Iterable[RolloutStorage.Batch]) -> MinibatchResult:
         """Return the summed loss over the next steps of the replay, and its mean per step as the reported term."""

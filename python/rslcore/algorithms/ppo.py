@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from rslcore import ops
-from rslcore.algorithms.ppo_known import known_rule
+from rslcore.algorithms.ppo_known import custom_code, known_rule
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
 from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
 from rslcore.algorithms.ppo_state import load_state, save_state
@@ -243,6 +243,15 @@ class PPO:
         """
         self.engine, self.engine_reason = self._engines.select(self)
         return self.engine
+
+    def custom_code(self) -> str | None:
+        """Return why an update may do something else than this class says; None if it cannot."""
+        return custom_code(self)
+
+    def trained_modules(self) -> dict[str, torch.nn.Module]:
+        """Return what takes part in an update, by its role."""
+        parts: dict[str, torch.nn.Module] = {"actor": self.actor, "critic": self.critic}
+        return parts if self.rnd is None else {**parts, "rnd": self.rnd}
 
     def known_rule(self) -> PPORule | str:
         """Return what :meth:`evaluate_mini_batch` does with which models, for engines; or why only it can tell."""

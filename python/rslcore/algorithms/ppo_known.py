@@ -12,14 +12,21 @@ if TYPE_CHECKING:
     from rslcore.algorithms.ppo import PPO
 
 
-def known_rule(ppo: PPO) -> PPORule | str:
-    """Return the rule of an algorithm that is exactly PPO, or why its own code must run; see :meth:`PPO.known_rule`."""
+def custom_code(ppo: PPO) -> str | None:
+    """Return why an algorithm is not exactly PPO; None if it is."""
     from rslcore.algorithms import ppo as module
 
     if type(ppo) is not module.PPO:
         return f"the algorithm is a subclass of PPO: {type(ppo).__name__}"
     if "evaluate_mini_batch" in vars(ppo) or module.PPO.evaluate_mini_batch is not module.EVALUATE_MINI_BATCH:
         return "the algorithm has a replaced method: evaluate_mini_batch"
+    return None
+
+
+def known_rule(ppo: PPO) -> PPORule | str:
+    """Return the rule of an algorithm that is exactly PPO, or why its own code must run; see :meth:`PPO.known_rule`."""
+    if (reason := custom_code(ppo)) is not None:
+        return reason
     if ppo.symmetry is not None:
         return "symmetry is used"
     if ppo.use_mixed_precision:

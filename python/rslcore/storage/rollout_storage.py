@@ -83,6 +83,8 @@ class RolloutStorage:
         self.device = device
         self.seed = torch.initial_seed() & (2**63 - 1) if seed is None else seed
         self.offset = 0
+        self.counter: torch.Tensor | None = None
+        """Where it is set, int64 [] on the device: permutations are drawn under it and advance it, beside `offset`."""
 
         leading = (num_transitions_per_env, num_envs)
         self.observations = TensorDict(
@@ -202,7 +204,12 @@ class RolloutStorage:
 
     def draw_permutation(self, n: int) -> torch.Tensor:
         """Return the next random permutation of 0..n-1, int64 [n], and advance ``offset``."""
-        index = ops.permutation(n, seed=self.seed, offset=self.offset, device=self.device)
+        counter = self.counter
+        index = ops.permutation(
+            n, seed=self.seed, offset=self.offset if counter is None else counter, device=self.device
+        )
+        if counter is not None:
+            counter += 1
         self.offset += 1
         return index
 
