@@ -33,9 +33,13 @@ RESULTS = Path(__file__).parent / "results"
 PEERS = ("rslcore", "rsl_rl", "skrl", "rl_games")
 
 
+def peaks(threads: list[int], before: dict[str, float | None]) -> dict[str, float | None]:
+    """Peak at every number of threads, or what was measured before where that is more: the machine may be busy."""
+    return {str(count): max(fma_peak(count) or 0.0, before.get(str(count)) or 0.0) or None for count in threads}
+
+
 def machine(threads: list[int], wait_policy: str) -> dict[str, Any]:
     """What the figures depend on."""
-    peaks = {str(count): fma_peak(count) for count in threads}
     with open("/proc/cpuinfo") as info:
         models = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
     commit = subprocess.run(
@@ -48,7 +52,7 @@ def machine(threads: list[int], wait_policy: str) -> dict[str, Any]:
     return {
         "processor": models[0] if models else platform.machine(),
         "cores": os.cpu_count(),
-        "fma_peak_flops_per_second": peaks,
+        "fma_peak_flops_per_second": peaks(threads, {}),
         "OMP_WAIT_POLICY": wait_policy,
         "git_revision": commit.stdout.strip(),
         "command": " ".join(["python", *sys.orig_argv[1:]]),
@@ -58,7 +62,8 @@ def machine(threads: list[int], wait_policy: str) -> dict[str, Any]:
 def table(result: dict[str, Any], about: dict[str, Any]) -> str:
     """One shape as text."""
     lines = [
-        f"{result['shape']}: {result['num_envs']:,} environments, {result['iterations']} iterations; medians in ms",
+        f"{result['shape']}: {result['num_envs']:,} environments ({result['environment']}), "
+        f"{result['iterations']} iterations; medians in ms",
         f"  {'':<18}{'threads':>7}{'rollout':>10}{'(of it env)':>12}{'returns':>9}{'update':>10}{'quartiles':>19}"
         f"{'rest':>7}{'total':>10}{'steps/s':>11}{'GFLOP/s':>9}{'of peak':>8}{'peak MB':>9}",
     ]
@@ -92,6 +97,9 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", default=list(PEERS), help=f"default: {' '.join(PEERS)}")
     parser.add_argument("--iterations", type=int, help="timed iterations of every trainer; by default by shape")
     parser.add_argument("--threads", type=int, nargs="+", default=[2], help="torch threads; several are compared")
+    parser.add_argument(
+        "--environment", choices=["stream", "cart-pole"], default="stream", help="default: prepared transitions"
+    )
     parser.add_argument("--engine", help="engine of rslcore; the same as --peers rslcore:ENGINE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
@@ -111,11 +119,14 @@ def main() -> None:
     results = []
     for shape in arguments.shapes:
         try:
-            result = measure.measure(shape, names, arguments.threads, arguments.iterations, arguments.seed)
+            result = measure.measure(
+                shape, names, arguments.environment, arguments.threads, arguments.iterations, arguments.seed
+            )
         except measure.JobsDifferError as error:
             raise SystemExit(f"train_iteration: not comparable: {error}") from error
         result["ratios"] = measure.ratios(result["peers"])
         results.append(result)
+        about["fma_peak_flops_per_second"] = peaks(arguments.threads, about["fma_peak_flops_per_second"])
         if not arguments.json:
             print(table(result, about), flush=True)
     if arguments.json:

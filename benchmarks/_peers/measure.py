@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from _peers.job import SHAPES, Shape
-from _peers.worker import run
+from _peers.worker import Task, run
 
 PHASES = ("rollout", "returns", "update", "rest", "total", "environment")
 """What is reported of an iteration; "environment" is a part of "rollout", "total" all but it is the sum of the rest."""
@@ -28,7 +28,7 @@ class JobsDifferError(Exception):
 class Peer:
     """One trainer in its process."""
 
-    def __init__(self, name: str, shape: Shape, threads: int, seed: int) -> None:
+    def __init__(self, name: str, shape: Shape, environment: str, threads: int, seed: int) -> None:
         """Start the process; `name` is a package, or package:variant."""
         self.name, self.shape, self.threads = name, shape, threads
         package, _, variant = name.partition(":")
@@ -36,7 +36,9 @@ class Peer:
         self._connection, child = context.Pipe()
         os.environ["OMP_NUM_THREADS"] = str(threads)  # inherited; read when the library is loaded
         self._process = context.Process(
-            target=run, args=(child, package, variant or None, shape.name, threads, seed), daemon=True
+            target=run,
+            args=(child, Task(package, variant or None, shape.name, environment, threads, seed)),
+            daemon=True,
         )
         self._process.start()
         child.close()
@@ -83,7 +85,9 @@ def check_same(peers: list[Peer]) -> None:
             raise JobsDifferError(f"{peer.name}, shape {peer.shape.name}: a parameter has not changed")
 
 
-def measure(shape_name: str, names: list[str], threads: list[int], iterations: int | None, seed: int) -> dict[str, Any]:
+def measure(
+    shape_name: str, names: list[str], environment: str, threads: list[int], iterations: int | None, seed: int
+) -> dict[str, Any]:
     """Time all trainers on one shape, in turns, at every number of threads.
 
     Returns:
@@ -92,7 +96,7 @@ def measure(shape_name: str, names: list[str], threads: list[int], iterations: i
     shape = SHAPES[shape_name]
     peers: list[Peer] = []
     try:
-        peers.extend(Peer(name, shape, count, seed) for count in threads for name in names)
+        peers.extend(Peer(name, shape, environment, count, seed) for count in threads for name in names)
         for number in range(WARM_UP + (iterations or shape.iterations)):
             for peer in peers:
                 record = peer.iterate()
@@ -101,6 +105,7 @@ def measure(shape_name: str, names: list[str], threads: list[int], iterations: i
             check_same(peers)
         return {
             "shape": shape.name,
+            "environment": environment,
             "num_envs": shape.num_envs,
             "hidden": list(shape.hidden),
             "rnn": shape.rnn,

@@ -23,30 +23,28 @@ from rl_games.torch_runner import Runner
 
 from _peers import job
 from _peers.clock import Clock
+from _peers.environments import Meter
 from _peers.job import Shape
-from _peers.stream import Stream
 from _peers.trainer import Trainer, head_of
 
 
-class StreamVecEnv(IVecEnv):
-    """The stream as rl_games sees an environment."""
+class EnvAdapter(IVecEnv):
+    """An environment of the benchmark as rl_games sees it."""
 
-    def __init__(self, stream: Stream, shape: Shape) -> None:
-        """Wrap the stream."""
-        self.stream, self.shape = stream, shape
-        self._dones = [ends.to(torch.uint8) for ends in stream.ends]
+    def __init__(self, env: Any, meter: Meter, shape: Shape) -> None:  # noqa: ANN401
+        """Wrap `env`."""
+        self.env, self.meter, self.shape = env, meter, shape
 
     def reset(self) -> torch.Tensor:
         """Return the first observations."""
-        return self.stream.observations[0]
+        return self.env.get_observations()["policy"]
 
     def step(self, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
-        """Return the next transition of the stream."""
+        """Step the environment."""
         start = time.perf_counter()
-        index = self.stream.next()
-        infos = {"time_outs": self.stream.time_outs[index]}
-        result = self.stream.observations[index], self.stream.rewards[index], self._dones[index], infos
-        self.stream.since(start)
+        observations, rewards, dones, extras = self.env.step(actions)
+        result = observations["policy"], rewards, dones.to(torch.uint8), {"time_outs": extras["time_outs"]}
+        self.meter.since(start)
         return result
 
     def get_env_info(self) -> dict[str, Any]:
@@ -101,8 +99,8 @@ def network_cfg(shape: Shape) -> dict[str, Any]:
 def runner_cfg(shape: Shape, seed: int, threads: int, folder: str) -> dict[str, Any]:
     """Configuration of the runner."""
     config = {
-        "name": "stream",
-        "env_name": "stream",
+        "name": "free",
+        "env_name": "free",
         "device": "cpu",
         "train_dir": folder,
         "num_actors": shape.num_envs,
@@ -146,12 +144,19 @@ def runner_cfg(shape: Shape, seed: int, threads: int, folder: str) -> dict[str, 
     }
 
 
-def make(shape: Shape, stream: Stream, clock: Clock, seed: int, variant: str | None) -> Trainer:
+def make(
+    shape: Shape,
+    env: Any,  # noqa: ANN401
+    meter: Meter,
+    clock: Clock,
+    seed: int,
+    variant: str | None,
+) -> Trainer:
     """Build an agent; the variant "compile" runs its model through ``torch.compile``, as is the package's default."""
     if variant not in (None, "compile"):
         raise ValueError(f"rl_games has no variant '{variant}'")
-    vecenv.register("STREAM", lambda config_name, num_actors, **kwargs: StreamVecEnv(stream, shape))
-    env_configurations.register("stream", {"vecenv_type": "STREAM", "env_creator": None})
+    vecenv.register("FREE", lambda config_name, num_actors, **kwargs: EnvAdapter(env, meter, shape))
+    env_configurations.register("free", {"vecenv_type": "FREE", "env_creator": None})
     runner = Runner()
     with tempfile.TemporaryDirectory() as folder:
         runner.load(runner_cfg(shape, seed, torch.get_num_threads(), folder))

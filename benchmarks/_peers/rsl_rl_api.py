@@ -13,44 +13,33 @@ from tensordict import TensorDict
 
 from _peers import job
 from _peers.clock import Clock
+from _peers.environments import Meter
 from _peers.job import Shape
-from _peers.stream import Stream
 from _peers.trainer import Trainer, head_of
 
 ENDLESS = 10**9
 """Iterations of a loop that is left from inside."""
 
 
-class StreamEnv:
-    """The stream as both packages see an environment."""
+class MeteredEnv:
+    """Pass-through around an environment that takes the time of its steps."""
 
-    def __init__(self, stream: Stream, shape: Shape) -> None:
-        """Wrap the tensors once, so that a step costs nothing."""
-        self.stream = stream
-        self.num_envs, self.num_actions = shape.num_envs, job.NUM_ACTIONS
-        self.max_episode_length = 1000
-        self.episode_length_buf = torch.zeros(shape.num_envs, dtype=torch.int64)
-        self.device, self.cfg = "cpu", {}
-        self._observations = [
-            TensorDict({"policy": observations}, batch_size=[shape.num_envs]) for observations in stream.observations
-        ]
-        self._extras = [{"time_outs": time_outs} for time_outs in stream.time_outs]
+    def __init__(self, env: Any, meter: Meter) -> None:  # noqa: ANN401
+        """Wrap `env`."""
+        self.env, self.meter = env, meter
+        self.num_envs, self.num_actions = env.num_envs, env.num_actions
+        self.max_episode_length, self.episode_length_buf = env.max_episode_length, env.episode_length_buf
+        self.device, self.cfg = env.device, env.cfg
 
     def get_observations(self) -> TensorDict:
-        """Return the first observations."""
-        return self._observations[0]
+        """Return the environment's observations."""
+        return self.env.get_observations()
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
-        """Return the next transition of the stream."""
+        """Step the environment."""
         start = time.perf_counter()
-        index = self.stream.next()
-        result = (
-            self._observations[index],
-            self.stream.rewards[index],
-            self.stream.ends[index],
-            dict(self._extras[index]),
-        )
-        self.stream.since(start)
+        result = self.env.step(actions)
+        self.meter.since(start)
         return result
 
 
@@ -102,13 +91,22 @@ def runner_cfg(shape: Shape) -> dict[str, Any]:
     }
 
 
-def make(package: str, shape: Shape, stream: Stream, clock: Clock, seed: int, variant: str | None) -> Trainer:
+def make(
+    package: str,
+    shape: Shape,
+    env: Any,  # noqa: ANN401
+    meter: Meter,
+    clock: Clock,
+    seed: int,
+    variant: str | None,
+) -> Trainer:
     """Build a runner of `package` without a run folder: neither of the two writes or prints anything.
 
     Args:
         package: "rslcore" or "rsl_rl".
         shape: What to run.
-        stream: The environment's transitions.
+        env: The environment.
+        meter: Told about the time spent in it.
         clock: Told about the phases.
         seed: Of weights and noise.
         variant: Of rsl_rl: "compile" runs the models through ``torch.compile``. Of rslcore: the engine.
@@ -120,7 +118,7 @@ def make(package: str, shape: Shape, stream: Stream, clock: Clock, seed: int, va
     runner_class = importlib.import_module(f"{package}.runners").OnPolicyRunner
     ppo = importlib.import_module(f"{package}.algorithms").PPO
     logger = importlib.import_module("rslcore.logging" if package == "rslcore" else "rsl_rl.utils.logger").Logger
-    runner = runner_class(StreamEnv(stream, shape), cfg, log_dir=None, device="cpu")
+    runner = runner_class(MeteredEnv(env, meter), cfg, log_dir=None, device="cpu")
     algorithm = runner.alg
     clock.time(ppo, "compute_returns", phase="returns", then="rest")
     clock.time(ppo, "update", phase="update", then="rest")

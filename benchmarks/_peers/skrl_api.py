@@ -29,27 +29,23 @@ from skrl.trainers.torch import SequentialTrainer
 
 from _peers import job
 from _peers.clock import Clock
+from _peers.environments import Meter
 from _peers.job import Shape
 from _peers.networks import Network
-from _peers.stream import Stream
 from _peers.trainer import Trainer, head_of
 
 ENDLESS = 10**9
 """Steps of a loop that is left from inside."""
 
 
-class StreamWrapper(Wrapper):
-    """The stream as skrl sees an environment."""
+class EnvWrapper(Wrapper):
+    """An environment of the benchmark as skrl sees it."""
 
-    def __init__(self, stream: Stream, shape: Shape) -> None:
-        """Give all tensors the shapes that skrl wants, once."""
-        super().__init__(stream)
-        self.stream = stream
+    def __init__(self, env: Any, meter: Meter, shape: Shape) -> None:  # noqa: ANN401
+        """Wrap `env`."""
+        super().__init__(env)
+        self.meter = meter
         self._num_envs, self._size = shape.num_envs, int(np.prod(shape.observation))
-        self._observations = [observations.flatten(1) for observations in stream.observations]
-        self._rewards, self._terminated, self._truncated = (
-            [row.unsqueeze(1) for row in rows] for rows in (stream.rewards, stream.terminated, stream.time_outs)
-        )
 
     @property
     def num_envs(self) -> int:
@@ -68,20 +64,16 @@ class StreamWrapper(Wrapper):
 
     def reset(self) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the first observations."""
-        return self._observations[0], {}
+        return self._env.get_observations()["policy"].flatten(1), {}
 
     def step(self, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, dict]:
-        """Return the next transition of the stream."""
+        """Step the environment; the agent adds to the rewards, so they are copied."""
         start = time.perf_counter()
-        index = self.stream.next()
-        result = (
-            self._observations[index],
-            self._rewards[index].clone(),  # the agent adds to them
-            self._terminated[index],
-            self._truncated[index],
-            {},
-        )
-        self.stream.since(start)
+        observations, rewards, dones, extras = self._env.step(actions)
+        truncated = extras["time_outs"].unsqueeze(1)
+        terminated = dones.bool().unsqueeze(1) & ~truncated
+        result = observations["policy"].flatten(1), rewards.unsqueeze(1).clone(), terminated, truncated, {}
+        self.meter.since(start)
         return result
 
     def state(self) -> torch.Tensor | None:
@@ -150,13 +142,20 @@ class Value(DeterministicMixin, _Base):
         return self.forward_network(inputs)
 
 
-def make(shape: Shape, stream: Stream, clock: Clock, seed: int, variant: str | None) -> Trainer:
+def make(
+    shape: Shape,
+    env: Any,  # noqa: ANN401
+    meter: Meter,
+    clock: Clock,
+    seed: int,
+    variant: str | None,
+) -> Trainer:
     """Build a trainer that writes nothing; there are no variants."""
     if variant is not None:
         raise ValueError(f"skrl has no variant '{variant}'")
     torch.manual_seed(seed)
     skrl.logger.setLevel(logging.WARNING)
-    env = StreamWrapper(stream, shape)
+    env = EnvWrapper(env, meter, shape)
     spaces = {"observation_space": env.observation_space, "action_space": env.action_space, "device": "cpu"}
     models = {"policy": Policy(shape, spaces), "value": Value(shape, spaces)}
     cfg = PPO_CFG(

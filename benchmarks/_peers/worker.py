@@ -10,7 +10,7 @@ import traceback
 import warnings
 from importlib.metadata import version
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 from _peers.job import GRADIENT_STEPS, SHAPES
 
@@ -24,42 +24,53 @@ def memory(key: str) -> int:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith(key))
 
 
-def run(connection: Connection, package: str, variant: str | None, shape_name: str, threads: int, seed: int) -> None:
+class Task(NamedTuple):
+    """What a process is to do."""
+
+    package: str
+    variant: str | None
+    shape: str
+    environment: str
+    threads: int
+    seed: int
+
+
+def run(connection: Connection, task: Task) -> None:
     """Entry of the process: build the trainer, then one iteration per message "run" until "stop"."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what packages print is no result
     try:
-        _run(connection, package, variant, shape_name, threads, seed)
+        _run(connection, task)
     except BaseException:
         traceback.print_exc(file=sys.stderr)
         connection.send({"failed": traceback.format_exc().strip().splitlines()[-1]})
 
 
-def _run(connection: Connection, package: str, variant: str | None, shape_name: str, threads: int, seed: int) -> None:
+def _run(connection: Connection, task: Task) -> None:
     import torch
 
     from _peers.clock import Clock
-    from _peers.stream import Stream
+    from _peers.environments import Meter, make_env
     from _peers.trainer import Finished
 
     # The hook of the first iteration makes way for a fast engine: no news here.
     warnings.filterwarnings("ignore", message=".* takes over from ")
-    torch.set_num_threads(threads)
-    shape, clock = SHAPES[shape_name], Clock()
-    stream = Stream(shape, seed)
+    torch.set_num_threads(task.threads)
+    shape, clock, meter = SHAPES[task.shape], Clock(), Meter()
+    env = make_env(task.environment, shape, task.seed)
     before = memory("VmRSS")
-    if package == "skrl":
+    if task.package == "skrl":
         from _peers import skrl_api
 
-        trainer = skrl_api.make(shape, stream, clock, seed, variant)
-    elif package == "rl_games":
+        trainer = skrl_api.make(shape, env, meter, clock, task.seed, task.variant)
+    elif task.package == "rl_games":
         from _peers import rl_games_api
 
-        trainer = rl_games_api.make(shape, stream, clock, seed, variant)
+        trainer = rl_games_api.make(shape, env, meter, clock, task.seed, task.variant)
     else:
         from _peers import rsl_rl_api
 
-        trainer = rsl_rl_api.make(package, shape, stream, clock, seed, variant)
-    torch.set_num_threads(threads)
+        trainer = rsl_rl_api.make(task.package, shape, env, meter, clock, task.seed, task.variant)
+    torch.set_num_threads(task.threads)
 
     rows: list[int] = []
     hook = trainer.head and trainer.head.register_forward_pre_hook(
@@ -80,7 +91,7 @@ def _run(connection: Connection, package: str, variant: str | None, shape_name: 
                 hook.remove()
             trainer.verified()
         result = {
-            "seconds": dict(clock.seconds) | {"environment": stream.seconds},
+            "seconds": dict(clock.seconds) | {"environment": meter.seconds},
             "gradient_steps": taken,
             "rows": list(rows) if first and hook is not None else None,
             "smallest_change": float(torch.stack(changes).min()),
@@ -97,12 +108,12 @@ def _run(connection: Connection, package: str, variant: str | None, shape_name: 
     def wait() -> None:
         if connection.recv() != "run":
             raise Finished
-        stream.seconds = 0.0
+        meter.seconds = 0.0
 
     clock.between = between
     connection.send(
         {
-            "version": version(DISTRIBUTIONS[package]),
+            "version": version(DISTRIBUTIONS[task.package]),
             "parameters": sum(parameter.numel() for parameter in trainer.parameters),
             "gradient_steps_expected": GRADIENT_STEPS,
             "memory_before": before,
