@@ -56,6 +56,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> rnn_scan(const Tensor& x, const Tenso
     const Tensor h_n = empty(x, {shape.envs, shape.units});
     const Tensor c_n = empty(x, {lstm ? shape.envs : 0, shape.units});
     const Tensor saved = empty(x, {save ? shape.envs : 0, shape.saved_per_env()});
+    if (save) {
+        use_large_pages(data(saved), saved.numel());
+    }
     const RnnArgs args{
         .shape = shape,
         .x = abi::input<float>(x, kOp, "x", shape.steps * shape.envs * shape.inputs, weight_ih),
