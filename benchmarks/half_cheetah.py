@@ -4,10 +4,15 @@
 
     python benchmarks/half_cheetah.py --library rsl_rl --seed 0     # one run, one JSON file
     python benchmarks/half_cheetah.py --plot                        # all runs in one picture, and a table
+    python benchmarks/half_cheetah.py --wall-clock --seed 0         # both libraries one after the other, and their time
 
 Every run makes 1,000,000 env steps (64 environments x 24 steps x 651 iterations). A point of the curve is the mean
 return of the whole episodes that finished during a window of iterations; the two final figures are the mean of the
 last 100 training episodes (noisy actions) and of 64 new episodes with the mean action.
+
+Seconds are those of the training alone, evaluation and import left out, and are split into the simulator (all of the
+environment's step), the rest of the rollout, returns and update, and what is neither (logging, this script's own
+recording of episodes). The wall clock to a return is the time at which the mean return of a window first reached it.
 """
 
 from __future__ import annotations
@@ -15,6 +20,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -46,6 +53,11 @@ class EpisodeRecorder(VecEnv):
         self.device, self.cfg, self.step_dt = env.device, env.cfg, env.step_dt
         self.env_steps = 0
         self.finished: list[tuple[int, float]] = []
+        self.started = time.perf_counter()
+        self.simulator_seconds = 0.0
+        self.recording_seconds = 0.0
+        self.clock: list[float] = []
+        """Seconds since the start at which every step was done."""
         self._returns = torch.zeros(env.num_envs, dtype=torch.float64)
         self._lengths = torch.zeros(env.num_envs, dtype=torch.int64)
 
@@ -64,7 +76,10 @@ class EpisodeRecorder(VecEnv):
 
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Step the wrapped environment and record the episodes that end."""
+        start = time.perf_counter()
         observations, rewards, dones, extras = self.env.step(actions)
+        stepped = time.perf_counter()
+        self.simulator_seconds += stepped - start
         self.env_steps += self.num_envs
         self._returns += rewards
         self._lengths += 1
@@ -73,19 +88,47 @@ class EpisodeRecorder(VecEnv):
         self.finished += [(self.env_steps, value) for value in self._returns[whole].tolist()]
         self._returns[dones.bool()] = 0.0
         self._lengths[dones.bool()] = 0
+        end = time.perf_counter()
+        self.recording_seconds += end - stepped
+        self.clock.append(end - self.started)
         return observations, rewards, dones, extras
 
 
-def curve(finished: list[tuple[int, float]], total_steps: int) -> dict[str, list[float]]:
+class Stopwatch:
+    """Adds up what a runner reports of its iterations."""
+
+    def __init__(self, logger: Any) -> None:  # noqa: ANN401 - of either library
+        """Listen to a logger, whose ``log`` both libraries call once per iteration."""
+        self.collection_seconds = self.learning_seconds = 0.0
+        self._log = logger.log
+        logger.log = self.log
+
+    def log(self, **report: Any) -> None:  # noqa: ANN401
+        """Take the times of a report, and pass it on."""
+        self.collection_seconds += report["collect_time"]
+        self.learning_seconds += report["learn_time"]
+        self._log(**report)
+
+
+def curve(recorder: EpisodeRecorder) -> dict[str, list[float]]:
     """Average the returns of the episodes that finished in each window of env steps; empty windows are left out."""
-    steps, returns = np.array(finished, dtype=float).reshape(-1, 2).T
-    points: dict[str, list[float]] = {"env_steps": [], "mean_return": []}
+    steps, returns = np.array(recorder.finished, dtype=float).reshape(-1, 2).T
+    total_steps = recorder.env_steps
+    points: dict[str, list[float]] = {"env_steps": [], "mean_return": [], "seconds": []}
     for end in range(CURVE_WINDOW, total_steps + CURVE_WINDOW, CURVE_WINDOW):
         inside = (steps > end - CURVE_WINDOW) & (steps <= end)
         if inside.any():
-            points["env_steps"].append(min(end, total_steps))
+            done = min(end, total_steps)
+            points["env_steps"].append(done)
             points["mean_return"].append(round(float(returns[inside].mean()), 3))
+            points["seconds"].append(round(recorder.clock[done // recorder.num_envs - 1], 2))
     return points
+
+
+def seconds_to(run: dict[str, Any], target: float) -> float | None:
+    """Seconds until the mean return of a window first reached a target; None where it never did."""
+    points = zip(run["curve"]["mean_return"], run["curve"]["seconds"], strict=True)
+    return next((seconds for mean_return, seconds in points if mean_return >= target), None)
 
 
 def mean_of_last(finished: list[tuple[int, float]]) -> float | None:
@@ -108,7 +151,8 @@ def train(library: str, seed: int, iterations: int | None, threads: int) -> dict
     iterations = iterations or cfg.max_iterations
     env = EpisodeRecorder(task.make_env(task.num_envs, seed=seed))
     runner = OnPolicyRunner(env, cfg.to_dict(), log_dir=None, device="cpu")
-    start = time.perf_counter()
+    stopwatch = Stopwatch(runner.logger)
+    start = env.started = time.perf_counter()
     runner.learn(iterations, init_at_random_ep_len=cfg.init_at_random_ep_len)
     seconds = time.perf_counter() - start
     evaluation = task.evaluate(
@@ -120,6 +164,17 @@ def train(library: str, seed: int, iterations: int | None, threads: int) -> dict
         "seed": seed,
         "env_steps": env.env_steps,
         "train_seconds": round(seconds, 1),
+        "seconds_of": {
+            "simulator": round(env.simulator_seconds, 2),
+            "rest of the rollout": round(
+                stopwatch.collection_seconds - env.simulator_seconds - env.recording_seconds, 2
+            ),
+            "returns and update": round(stopwatch.learning_seconds, 2),
+            "logging and recording": round(
+                seconds - stopwatch.collection_seconds - stopwatch.learning_seconds + env.recording_seconds, 2
+            ),
+        },
+        "engine": getattr(getattr(runner.alg, "engine", None), "name", None),
         "torch_threads": threads,
         "torch": torch.__version__,
         "mujoco": version("mujoco"),
@@ -129,7 +184,7 @@ def train(library: str, seed: int, iterations: int | None, threads: int) -> dict
         "final_return_training": mean_of_last(env.finished),
         "final_return_deterministic": round(evaluation["return_mean"], 2),
         "final_return_deterministic_std": round(evaluation["return_std"], 2),
-        "curve": curve(env.finished, env.env_steps),
+        "curve": curve(env),
         "cfg": cfg.to_dict(),
     }
 
@@ -169,6 +224,41 @@ def plot() -> None:
     figure.savefig(RESULTS / "half_cheetah.png", dpi=120)
 
 
+def wall_clock(seed: int, iterations: int | None, threads: int, output: Path) -> None:
+    """Train with both libraries, each in a process of its own, and compare their time."""
+    runs = {}
+    for library in LIBRARIES:
+        command = [sys.executable, __file__, "--library", library, "--seed", str(seed), "--threads", str(threads)]
+        command += ["--output", str(output), *(["--iterations", str(iterations)] if iterations else [])]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        runs[library] = json.loads((output / f"{library}_seed{seed}.json").read_text())
+    compare(runs)
+
+
+def compare(runs: dict[str, dict[str, Any]]) -> None:
+    """Print the seconds of two runs, how they are spent, and how long it took to the return that both reached."""
+    best = [max(run["curve"]["mean_return"], default=float("nan")) for run in runs.values()]
+    rows = [("whole training", {name: run["train_seconds"] for name, run in runs.items()})]
+    rows += [
+        (part, {name: run["seconds_of"][part] for name, run in runs.items()}) for part in runs["rslcore"]["seconds_of"]
+    ]
+    for share in (0.5, 0.9, 1.0):
+        target = share * min(best)
+        reached = {name: seconds_to(run, target) for name, run in runs.items()}
+        if None not in reached.values():
+            rows.append((f"to a return of {target:.0f}", reached))
+    print(f"{'seconds':26s}" + "".join(f"{name:>12s}" for name in runs) + f"{'ratio':>8s}")
+    for label, seconds in rows:
+        theirs, ours = seconds["rsl_rl"], seconds["rslcore"]
+        ratio = f"{theirs / ours:8.2f}" if ours > 0 else ""
+        print(f"{label:26s}" + "".join(f"{value:12.2f}" for value in seconds.values()) + ratio)
+    for name, run in runs.items():
+        print(
+            f"{name}: return of the last 100 episodes {run['final_return_training']}, of the mean action "
+            f"{run['final_return_deterministic']}"
+        )
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -179,6 +269,7 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, default=None, help="folder of the JSON files; by default that of the results"
     )
+    parser.add_argument("--wall-clock", action="store_true", help="train with both libraries and compare their time")
     parser.add_argument("--plot", action="store_true", help="draw the picture from all JSON files and end")
     arguments = parser.parse_args()
     if arguments.plot:
@@ -186,6 +277,10 @@ def main() -> None:
         return
     if arguments.iterations is not None and (arguments.iterations < 1 or arguments.output is None):
         parser.error("--iterations must be at least 1, and needs --output: a trial is no result")
+    if arguments.wall_clock:
+        output = arguments.output or RESULTS / "half_cheetah_wall_clock"
+        wall_clock(arguments.seed, arguments.iterations, arguments.threads, output)
+        return
     output = arguments.output or RESULTS / "half_cheetah"
     record = train(arguments.library, arguments.seed, arguments.iterations, arguments.threads)
     output.mkdir(parents=True, exist_ok=True)
