@@ -156,25 +156,45 @@ def summary(peer: Peer) -> dict[str, Any]:
 
 
 def ratios(peers: list[dict[str, Any]]) -> dict[str, Any]:
-    """How many times faster rslcore is than the fastest of the others, by phase, and what a second core brings it."""
+    """How many times faster rslcore is than the fastest of the others, by phase, and what more threads bring to each.
+
+    Trainers are compared on the same number of threads, and where there are several, each on the one that suits it best.
+    """
     result: dict[str, Any] = {}
     threads = sorted({peer["threads"] for peer in peers})
-    for ours in (peer for peer in peers if peer["peer"].startswith("rslcore")):
-        others = [p for p in peers if not p["peer"].startswith("rslcore") and p["threads"] == ours["threads"]]
-        entry: dict[str, Any] = {}
-        for phase in PHASES[:-1]:
-            if others and (own := ours["phases"][phase]["median_ms"]) > 0:
-                best = min(others, key=lambda peer: peer["phases"][phase]["median_ms"])
-                entry[phase] = {"ratio": best["phases"][phase]["median_ms"] / own, "against": best["peer"]}
-        result[f"{ours['peer']} on {ours['threads']} threads"] = entry
-    for name in dict.fromkeys(peer["peer"] for peer in peers):
-        one, most = (
-            next((p for p in peers if p["peer"] == name and p["threads"] == count), None)
-            for count in (threads[0], threads[-1])
-        )
-        if one and most and threads[0] < threads[-1]:
+    ours, others = ([p for p in peers if p["peer"].startswith("rslcore") == own] for own in (True, False))
+    for peer in ours:
+        rivals = [other for other in others if other["threads"] == peer["threads"]]
+        result[f"{peer['peer']} on {peer['threads']} threads"] = advantage([peer], rivals)
+    if len(threads) > 1:
+        for name in dict.fromkeys(peer["peer"] for peer in ours):
+            same = [peer for peer in ours if peer["peer"] == name]
+            result[f"{name}, each on its best number of threads"] = advantage(same, others)
+        for name in dict.fromkeys(peer["peer"] for peer in peers):
+            few, many = (
+                fastest([p for p in peers if (p["peer"], p["threads"]) == (name, n)], "total")
+                for n in (threads[0], threads[-1])
+            )
             result[f"{name} from {threads[0]} to {threads[-1]} threads"] = {
-                phase: {"ratio": one["phases"][phase]["median_ms"] / most["phases"][phase]["median_ms"]}
-                for phase in ("rollout", "update", "total")
+                phase: {"ratio": median(few, phase) / median(many, phase)} for phase in ("rollout", "update", "total")
             }
     return result
+
+
+def advantage(ours: list[dict[str, Any]], others: list[dict[str, Any]]) -> dict[str, Any]:
+    """Ratio of the fastest of the others to the fastest of ours, by phase."""
+    entry: dict[str, Any] = {}
+    for phase in PHASES[:-1] if others else ():
+        own, best = fastest(ours, phase), fastest(others, phase)
+        entry[phase] = {"ratio": median(best, phase) / median(own, phase), "against": best["peer"]}
+    return entry
+
+
+def fastest(peers: list[dict[str, Any]], phase: str) -> dict[str, Any]:
+    """The summary with the smallest median."""
+    return min(peers, key=lambda peer: median(peer, phase))
+
+
+def median(peer: dict[str, Any], phase: str) -> float:
+    """Median of a phase in milliseconds."""
+    return peer["phases"][phase]["median_ms"]

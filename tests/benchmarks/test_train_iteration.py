@@ -105,16 +105,20 @@ def test_different_jobs_are_not_compared(changes, message):
 
 
 def test_ratios_are_against_the_fastest_of_the_others():
-    """In every phase apart, and among the same number of threads."""
+    """In every phase apart; on the same number of threads, and each on the one that suits it best."""
     measure = module("measure")
 
     def summary(name, update, threads=2):
         phases = {phase: {"median_ms": 1.0} for phase in measure.PHASES} | {"update": {"median_ms": update}}
         return {"peer": name, "threads": threads, "phases": phases}
 
-    peers = [summary("rslcore", 10.0), summary("rsl_rl", 40.0), summary("skrl", 30.0), summary("rslcore", 19.0, 1)]
+    peers = [summary("rslcore", 10.0), summary("rsl_rl", 40.0), summary("skrl", 30.0)]
+    peers += [summary("rslcore", 19.0, 1), summary("rsl_rl", 25.0, 1), summary("skrl", 38.0, 1)]
     ratios = measure.ratios(peers)
     assert ratios["rslcore on 2 threads"]["update"] == {"ratio": 3.0, "against": "skrl"}
+    assert ratios["rslcore on 1 threads"]["update"] == {"ratio": 25.0 / 19.0, "against": "rsl_rl"}
+    best = ratios["rslcore, each on its best number of threads"]
+    assert best["update"] == {"ratio": 2.5, "against": "rsl_rl"}
     assert ratios["rslcore from 1 to 2 threads"]["update"] == {"ratio": 1.9}
 
 
