@@ -64,7 +64,7 @@ def test_signature_and_settings_are_the_oracles():
     ours, theirs = (
         inspect.signature(cls.__init__).parameters for cls in (Distillation, rsl_rl.algorithms.Distillation)
     )
-    assert [name for name in ours if name not in ("keep_teacher_state", "engine")] == list(theirs)
+    assert [name for name in ours if name not in ("keep_teacher_state", "use_tf32", "engine")] == list(theirs)
     settings = vars(DistillationCfg())
     for name, parameter in theirs.items():
         if name in settings:

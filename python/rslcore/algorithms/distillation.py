@@ -27,6 +27,7 @@ from rslcore.utils import (
     require,
     resolve_class,
     resolve_obs_groups,
+    tf32_products,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Distillation:
         grad_reduce_bucket_mb: float = DistillationCfg.grad_reduce_bucket_mb,
         *,
         keep_teacher_state: bool = DistillationCfg.keep_teacher_state,
+        use_tf32: bool = DistillationCfg.use_tf32,
         engine: str = DistillationCfg.engine,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
@@ -100,6 +102,7 @@ class Distillation:
             multi_gpu_cfg: ``global_rank`` and ``world_size`` of a distributed run.
             grad_reduce_bucket_mb: Largest buffer of one gradient all-reduce, MiB.
             keep_teacher_state: Let a recurrent teacher remember across updates.
+            use_tf32: TensorFloat-32 matrix products on a GPU.
             engine: What runs the updates.
             **kwargs: Settings of other algorithms, ignored as in rsl_rl 5.5.1.
 
@@ -154,6 +157,7 @@ class Distillation:
         self.max_grad_norm = max_grad_norm or float("inf")
         self.use_mixed_precision = use_mixed_precision
         self.keep_teacher_state = keep_teacher_state
+        self.use_tf32 = use_tf32
         self.loss_fn = _LOSSES[loss_type]
         self.num_updates = 0
         self._engines = EngineSelector(type(self).__name__, engine)
@@ -215,7 +219,9 @@ class Distillation:
         steps = self._replay()
         total = self.num_learning_epochs * self.storage.num_transitions_per_env
         gradient_steps, unused = divmod(total, self.gradient_length)
-        losses = self.select_engine().run(self, (islice(steps, self.gradient_length) for _ in range(gradient_steps)))
+        batches = (islice(steps, self.gradient_length) for _ in range(gradient_steps))
+        with tf32_products(self.use_tf32):
+            losses = self.select_engine().run(self, batches)
         behavior = losses.get("behavior", 0.0) * (total - unused)
         self._raw_student.detach_hidden_state()
         if unused:

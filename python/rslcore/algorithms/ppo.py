@@ -23,7 +23,13 @@ from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
 from rslcore.modules import HiddenState
 from rslcore.storage import RolloutStorage
-from rslcore.utils import compile_model, make_optimizer, reduce_gradients_in_buckets, without_gradient
+from rslcore.utils import (
+    compile_model,
+    make_optimizer,
+    reduce_gradients_in_buckets,
+    tf32_products,
+    without_gradient,
+)
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -84,6 +90,7 @@ class PPO:
         *,
         reshuffle_each_epoch: bool = PPOCfg.reshuffle_each_epoch,
         bootstrap_final_obs: bool = PPOCfg.bootstrap_final_obs,
+        use_tf32: bool = PPOCfg.use_tf32,
         engine: str = PPOCfg.engine,
     ) -> None:
         """Set up the algorithm.
@@ -92,7 +99,7 @@ class PPO:
         rollout, and all live on ``device``. An object that holds both models as ``actor_model`` and ``critic_model``
         may stand for ``actor``; ``critic`` is then left out. ``rnd_cfg`` and ``symmetry_cfg`` are the arguments of the
         extensions. ``multi_gpu_cfg`` gives ``global_rank`` and ``world_size`` of a distributed run. The settings are
-        described at :class:`rslcore.config.PPOCfg`; the three after ``grad_reduce_bucket_mb`` are not in rsl_rl.
+        described at :class:`rslcore.config.PPOCfg`; those after ``grad_reduce_bucket_mb`` are not in rsl_rl.
 
         Raises:
             ValueError: A setting is unknown or out of range, or does not go together with the models.
@@ -135,6 +142,7 @@ class PPO:
         self.use_mixed_precision = use_mixed_precision
         self.reshuffle_each_epoch = reshuffle_each_epoch
         self.bootstrap_final_obs = bootstrap_final_obs
+        self.use_tf32 = use_tf32
         self._policy_steps = PolicySteps(enabled=engine != "eager")
         self._engines = EngineSelector(type(self).__name__, engine)
         self.engine, self.engine_reason = self._engines.select(self)
@@ -153,16 +161,8 @@ class PPO:
             transition.actions, transition.actions_log_prob = slot.actions, slot.actions_log_prob
             transition.values, transition.distribution_params = slot.values, slot.distribution_params
             return slot.actions.clone()
-        actor_state, critic_state = self.actor.get_hidden_state(), self.critic.get_hidden_state()
-        if self.sampler is None:
-            transition.actions = self.actor(obs, stochastic_output=True)
-            transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
-        else:
-            transition.actions, transition.actions_log_prob = self.sampler.act(self.actor, obs)
-        transition.values = self.critic(obs)
-        transition.distribution_params = self.actor.output_distribution_params
-        transition.hidden_states = (_or_zeros(actor_state, self.actor), _or_zeros(critic_state, self.critic))
-        return transition.actions.clone()
+        with tf32_products(self.use_tf32):
+            return self._act_by_themselves(obs)
 
     @without_gradient
     def process_env_step(
@@ -208,11 +208,13 @@ class PPO:
     def compute_returns(self, obs: TensorDict) -> None:
         """Write returns and advantages of the rollout into the storage; ``obs`` follow its last step."""
         storage = self.storage
+        with tf32_products(self.use_tf32):
+            last_values = self._peek_values(obs)
         ops.gae(
             storage.rewards,
             storage.values,
             storage.dones,
-            self._peek_values(obs),
+            last_values,
             gamma=self.gamma,
             lam=self.lam,
             normalize=not self.normalize_advantage_per_mini_batch,
@@ -226,7 +228,8 @@ class PPO:
             The mean over all minibatches of the "value" loss, the "surrogate" loss and the "entropy", and with the
             extensions of the "rnd" and "symmetry" losses.
         """
-        losses = self.select_engine().run(self, self._mini_batches())
+        with tf32_products(self.use_tf32):
+            losses = self.select_engine().run(self, self._mini_batches())
         obs = self.storage.observations.flatten(0, 1)
         self.actor.update_normalization(obs)
         self.critic.update_normalization(obs)
@@ -386,6 +389,20 @@ class PPO:
         """Average the gradients over all processes."""
         parameters = chain.from_iterable(module.parameters() for module in self._modules())
         reduce_gradients_in_buckets(parameters, self.gpu_world_size, self.grad_reduce_bucket_mb)
+
+    def _act_by_themselves(self, obs: TensorDict) -> torch.Tensor:
+        """Let the models' own code act; the observations are stored."""
+        transition = self.transition
+        actor_state, critic_state = self.actor.get_hidden_state(), self.critic.get_hidden_state()
+        if self.sampler is None:
+            transition.actions = self.actor(obs, stochastic_output=True)
+            transition.actions_log_prob = self.actor.get_output_log_prob(transition.actions)
+        else:
+            transition.actions, transition.actions_log_prob = self.sampler.act(self.actor, obs)
+        transition.values = self.critic(obs)
+        transition.distribution_params = self.actor.output_distribution_params
+        transition.hidden_states = (_or_zeros(actor_state, self.actor), _or_zeros(critic_state, self.critic))
+        return transition.actions.clone()
 
     def _modules(self) -> list[torch.nn.Module]:
         """Everything with parameters."""

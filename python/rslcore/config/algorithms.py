@@ -22,7 +22,7 @@ _ENGINE: EngineName = "auto"
 class PPOCfg(Cfg):
     """Proximal Policy Optimization (Schulman et al. 2017, arXiv:1707.06347)."""
 
-    own_keys: ClassVar[tuple[str, ...]] = ("reshuffle_each_epoch", "bootstrap_final_obs", "engine")
+    own_keys: ClassVar[tuple[str, ...]] = ("reshuffle_each_epoch", "bootstrap_final_obs", "use_tf32", "engine")
 
     class_name: str = "PPO"
     """Class name, or ``"module:Class"``."""
@@ -68,6 +68,8 @@ class PPOCfg(Cfg):
     """Draw a new order of the rows for every epoch, not one per update."""
     bootstrap_final_obs: bool = False
     """At time-outs, bootstrap from the value of the true final observation where the environment gives it."""
+    use_tf32: bool = False
+    """TensorFloat-32 matrix products on a GPU: several times faster, to 3 digits; for policy, critic and update."""
     engine: EngineName = _ENGINE
     """What runs the updates: "auto" takes the fastest that is exact for the models, any other name insists on one."""
 
@@ -76,7 +78,7 @@ class PPOCfg(Cfg):
 class DistillationCfg(Cfg):
     """Behaviour cloning of a teacher on the student's own rollouts (DAgger; Ross et al. 2011, arXiv:1011.0686)."""
 
-    own_keys: ClassVar[tuple[str, ...]] = ("engine",)
+    own_keys: ClassVar[tuple[str, ...]] = ("use_tf32", "engine")
 
     class_name: str = "Distillation"
     """Class name, or ``"module:Class"``."""
@@ -102,5 +104,7 @@ class DistillationCfg(Cfg):
     """Must be None."""
     keep_teacher_state: bool = True
     """Let a recurrent teacher remember across updates; False has it forget at every update, as rsl_rl 5.5.1 does."""
+    use_tf32: bool = False
+    """TensorFloat-32 matrix products on a GPU: several times faster, to 3 digits; for policy, critic and update."""
     engine: EngineName = _ENGINE
     """What runs the updates: "auto" takes the fastest that is exact for the models, any other name insists on one."""

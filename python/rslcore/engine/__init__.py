@@ -3,6 +3,7 @@
 """How an update is executed. An engine knows no algorithm: it is given one minibatch rule and runs it."""
 
 from rslcore.engine.eager import EagerEngine
+from rslcore.engine.graph import GraphEngine
 from rslcore.engine.known import KnownMLP, describe_mlp
 from rslcore.engine.learner import Learner, MinibatchResult, PPORule
 from rslcore.engine.recurrent import refuses_whole_rollouts
@@ -12,6 +13,7 @@ __all__ = [
     "EagerEngine",
     "Engine",
     "EngineSelector",
+    "GraphEngine",
     "KnownMLP",
     "Learner",
     "MinibatchResult",

@@ -16,6 +16,7 @@ class EagerEngine:
     """Runs the rule of an algorithm as written; what every other engine must agree with."""
 
     name = "eager"
+    device_type: str | None = None
 
     def can_run(self, learner: Learner) -> str | None:
         """Return None: there is nothing it cannot run."""

@@ -24,6 +24,7 @@ class FusedEngine:
     """
 
     name = "fused"
+    device_type: str | None = "cpu"
 
     def can_run(self, learner: Learner) -> str | None:
         """Return why the models or the algorithm need code of their own; None if they do not."""

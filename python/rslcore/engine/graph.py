@@ -31,6 +31,7 @@ class GraphEngine:
     """
 
     name = "graph"
+    device_type: str | None = "cuda"
 
     def __init__(self) -> None:
         """Start without a graph."""

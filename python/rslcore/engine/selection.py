@@ -8,9 +8,13 @@ import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
+import torch
+
 from rslcore.config import ENGINES, nearest
 from rslcore.engine.eager import EagerEngine
 from rslcore.engine.fused import FusedEngine
+from rslcore.engine.fused_recurrent import FusedRecurrentEngine
+from rslcore.engine.graph import GraphEngine
 from rslcore.engine.learner import Learner
 
 
@@ -19,6 +23,9 @@ class Engine(Protocol):
 
     name: str
     """As in ``--engine``; several engines for different models may share one."""
+
+    device_type: str | None
+    """Where the models must be that it is for, "cpu" or "cuda"; None if it does not matter."""
 
     def can_run(self, learner: Learner) -> str | None:
         """Return why the update of an algorithm cannot be run, as it is now; None if it can. Cheap."""
@@ -30,7 +37,7 @@ class Engine(Protocol):
         """Take one gradient step per minibatch; return the reported terms, averaged over all minibatches."""
 
 
-ENGINE_CLASSES: tuple[type[Engine], ...] = (FusedEngine, EagerEngine)
+ENGINE_CLASSES: tuple[type[Engine], ...] = (FusedEngine, FusedRecurrentEngine, GraphEngine, EagerEngine)
 """All engines, the fastest first; the last one runs everything."""
 
 
@@ -67,20 +74,23 @@ class EngineSelector:
         Raises:
             ValueError: The engine that must run cannot; the message says why.
         """
-        refusals = []
+        refusals: dict[str, str] = {}
+        device_type = torch.device(getattr(learner, "device", "cpu")).type
         for engine in self._engines:
+            if self._wanted == "auto" and engine.device_type not in (None, device_type):
+                continue
             refusal = engine.can_run(learner)
             if refusal is None:
                 break
-            if refusal not in refusals:
-                refusals.append(refusal)
+            refusals.setdefault(refusal, engine.name)
         else:
             reason = "; ".join(refusals) or "this version has no such engine"
             raise ValueError(f"{self._owner}: `engine` '{self._wanted}' cannot run this job: {reason}")
         if self._wanted != "auto":
             reason = f"as asked for; {engine.describe(learner)}"
-        else:
-            reason = "; ".join([*refusals, engine.describe(learner)])
+        else:  # of several engines of one name, only the one that runs is told of
+            others = [refusal for refusal, name in refusals.items() if name != engine.name]
+            reason = "; ".join([*others, engine.describe(learner)])
         selection = Selection(engine, reason)
         if self._last is not None and self._last.engine is not engine:
             warnings.warn(

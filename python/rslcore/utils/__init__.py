@@ -7,6 +7,7 @@ from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from rslcore.utils.policies import reset_policy
+from rslcore.utils.precision import tf32_products
 from rslcore.utils.requirements import require
 from rslcore.utils.resolve import (
     check_keywords,
@@ -34,6 +35,7 @@ __all__ = [
     "resolve_obs_groups",
     "resolve_optimizer",
     "split_and_pad_trajectories",
+    "tf32_products",
     "unpad_trajectories",
     "without_gradient",
 ]
