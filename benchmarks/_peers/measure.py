@@ -158,7 +158,7 @@ def summary(peer: Peer) -> dict[str, Any]:
 def ratios(peers: list[dict[str, Any]]) -> dict[str, Any]:
     """How many times faster rslcore is than the fastest of the others, by phase, and what more threads bring to each.
 
-    Trainers are compared on the same number of threads, and where there are several, each on the one that suits it best.
+    Trainers are compared on the same number of threads, and where there are several, each on its best one.
     """
     result: dict[str, Any] = {}
     threads = sorted({peer["threads"] for peer in peers})
