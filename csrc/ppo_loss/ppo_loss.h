@@ -78,7 +78,7 @@ RSLCORE_HD PpoSurrogate<T> ppo_surrogate(T log_prob, T old_log_prob, T advantage
     const T plain = descent * ratio;
     const T bounded = descent * near;
     return {
-        .loss = plain > bounded ? plain : bounded,
+        .loss = plain < bounded ? bounded : plain,
         .gradient = plain < bounded ? T(0) : plain,
         .kl = ratio - T(1) - log_ratio,
         .clipped = ratio < settings.min_ratio || ratio > settings.max_ratio,

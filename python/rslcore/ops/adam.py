@@ -93,6 +93,8 @@ def _run_as_is(lists: dict[str, Sequence[torch.Tensor]], numbers: tuple) -> torc
         return None
     if not all(isinstance(x, list) for x in lists.values()) or not params or type(params[0]) not in _PLAIN:
         return None
+    if any(x.is_meta for tensors in lists.values() for x in tensors if isinstance(x, torch.Tensor)):
+        return None
     norms = params[0].new_zeros(len(numbers[0]))
     try:
         _library._compiled[_OP](*lists.values(), *numbers, norms)

@@ -104,12 +104,14 @@ def ppo_loss(
     results = _run_as_is(data, numbers)
     if results is None:
         _check(data, numbers)
-        args = [None if x is None else x.contiguous() for x in data.values()] + [float(x) for x in numbers.values()]
+        args: list[Any] = [None if x is None else x.contiguous() for x in data.values()]
+        args += [float(x) for x in numbers.values()]
         results = reference.ppo_loss(*args) if _library.transformed() else _library.run(_OP, mean.device, args)
     return results[0], PPOStats(*results[1].unbind())
 
 
-_NO_GRADIENT = ("actions", "old_log_prob", "advantages", "returns", "old_values", "old_mean", "old_std")
+_OPTIONAL = ("old_values", "old_mean", "old_std")
+_NO_GRADIENT = ("actions", "old_log_prob", "advantages", "returns", *_OPTIONAL)
 
 
 def _run_as_is(data: dict[str, torch.Tensor | None], numbers: dict[str, float]) -> tuple[torch.Tensor, ...] | None:
@@ -134,9 +136,10 @@ def _check(data: dict[str, torch.Tensor | None], numbers: dict[str, float]) -> N
     if (data["old_mean"] is None) != (data["old_std"] is None):
         missing = "old_std" if data["old_std"] is None else "old_mean"
         raise ValueError(f"{_OP}: `old_mean` and `old_std` must be given together, got None for `{missing}`")
-    tensors = {name: x for name, x in data.items() if x is not None or name in ("mean", "std", "values")}
-    for name, x in tensors.items():
-        checks.kind(_OP, name, x, torch.Tensor)
+    for name, x in data.items():
+        if x is not None or name not in _OPTIONAL:
+            checks.kind(_OP, name, x, torch.Tensor)
+    tensors = {name: x for name, x in data.items() if x is not None}
     mean = tensors["mean"]
     checks.dtype(_OP, "mean", mean, checks.FLOATS)
     for name, x in tensors.items():
