@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/abi.h"
+#include "common/scratch.h"
 #include "ppo_minibatch/launch.h"
 #include "ppo_minibatch/run_cpu.h"
 
@@ -190,8 +191,7 @@ void ppo_minibatch(const Tensors& actor_groups, const Tensors& critic_groups, co
     minibatch_cut(&args);
     Scratch needed{nullptr};
     place_scratch(&args, &needed);
-    const Tensor memory = abi::scratch(actions, abi::ScalarType::Float, needed.used);
-    Scratch scratch{static_cast<float*>(memory.mutable_data_ptr())};
+    Scratch scratch{thread_scratch(needed.used)};
     place_scratch(&args, &scratch);
     place_divisor(&actor.inputs, args.model[kMinibatchActor].divisor);
     place_divisor(&critic.inputs, args.model[kMinibatchCritic].divisor);

@@ -48,8 +48,8 @@ class FusedEngine:
         job = _job(learner)
         if isinstance(job, str):
             raise RuntimeError(f"FusedEngine: {job}")
-        step = OptimizerStep(learner)
         kernel = MinibatchKernel(job)
+        step = OptimizerStep(learner)
         history: list[torch.Tensor] = []
         rnd_losses: list[torch.Tensor] = []
         for batch in batches:

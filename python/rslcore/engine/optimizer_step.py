@@ -4,26 +4,118 @@
 
 from __future__ import annotations
 
-import torch
+import itertools
+from collections.abc import Sequence
+from typing import Any
 
+import torch
+from torch.optim import optimizer as torch_optimizer
+
+from rslcore import ops
 from rslcore.engine.learner import Learner
+
+_PLAIN = {
+    "amsgrad": False,
+    "maximize": False,
+    "capturable": False,
+    "differentiable": False,
+}
+"""Options of Adam that must have these values for the operator to take its step."""
+
+_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
 class OptimizerStep:
-    """Averages gradients over all processes, limits their norm and steps all optimizers."""
+    """Averages gradients over all processes, limits their norm and steps all optimizers.
+
+    On the CPU, a plain Adam or AdamW that steps all of the gradient groups does so in one operator,
+    :func:`rslcore.ops.clip_adam`, with the optimizer's own state; any other optimizer as torch does it. Made for one
+    update.
+    """
 
     def __init__(self, learner: Learner) -> None:
-        """Look at the optimizers once per update."""
+        """Look at the optimizers and the parameters, which must have gradients by now."""
         self._learner = learner
-        self._groups = learner.gradient_groups()
-        self._optimizers = learner.optimizers()
+        self._groups = [[p for p in group if p.grad is not None] for group in learner.gradient_groups()]
+        self._optimizers = list(learner.optimizers())
+        self._adam = _plain_adam(self._optimizers[0], self._groups)
+        if self._adam is not None:
+            parameters = list(itertools.chain.from_iterable(self._groups))
+            state = [_state_of(self._adam, parameter) for parameter in parameters]
+            self._lists: list[list[Any]] = [
+                parameters,
+                [parameter.grad for parameter in parameters],
+                *([entry[name] for entry in state] for name in _STATE),
+            ]
+            self._sizes = [len(group) for group in self._groups]
 
     def take(self) -> None:
         """Take a step with the gradients that all parameters hold, which are limited in place."""
-        learner = self._learner
+        learner, optimizers = self._learner, self._optimizers
         if learner.is_multi_gpu:
             learner.reduce_parameters()
-        for group in self._groups:
-            torch.nn.utils.clip_grad_norm_(group, learner.max_grad_norm, foreach=True)
-        for optimizer in self._optimizers:
+        if self._adam is not None:
+            settings = self._adam.param_groups[0]
+            ops.clip_adam(
+                *self._lists,
+                group_sizes=self._sizes,
+                max_norm=learner.max_grad_norm,
+                lr=settings["lr"],
+                betas=settings["betas"],
+                eps=settings["eps"],
+                weight_decay=settings["weight_decay"],
+                decoupled_weight_decay=settings.get("decoupled_weight_decay", type(self._adam) is torch.optim.AdamW),
+            )
+            optimizers = optimizers[1:]
+        else:
+            for group in self._groups:
+                torch.nn.utils.clip_grad_norm_(group, learner.max_grad_norm, foreach=True)
+        for optimizer in optimizers:
             optimizer.step()
+
+
+def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer is Adam or AdamW, its step unchanged by options, hooks, schedulers or scalers."""
+    if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or len(optimizer.param_groups) != 1:
+        return False
+    own: dict[str, Any] = vars(optimizer)
+    if {"step", "grad_scale", "found_inf"} & own.keys():
+        return False
+    hooks = (
+        optimizer._optimizer_step_pre_hooks,
+        optimizer._optimizer_step_post_hooks,
+        torch_optimizer._global_optimizer_pre_hooks,
+        torch_optimizer._global_optimizer_post_hooks,
+    )
+    settings = optimizer.param_groups[0]
+    plain = all(settings[name] == value for name, value in _PLAIN.items())
+    numbers = (settings["lr"], *settings["betas"])
+    return plain and not any(hooks) and not any(isinstance(number, torch.Tensor) for number in numbers)
+
+
+def _plain_adam(
+    optimizer: torch.optim.Optimizer, groups: Sequence[Sequence[torch.nn.Parameter]]
+) -> torch.optim.Optimizer | None:
+    """The optimizer, if it is a plain Adam of exactly these parameters, all float32 on the CPU."""
+    if not is_plain_adam(optimizer):
+        return None
+    parameters = list(itertools.chain.from_iterable(groups))
+    stepped = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
+    if len(stepped) != len(parameters) or {id(p) for p in stepped} != {id(p) for p in parameters}:
+        return None
+    for parameter in parameters:
+        state = optimizer.state.get(parameter, {})
+        tensors = [parameter, parameter.grad, *(state[name] for name in _STATE if name in state)]
+        if any(x.dtype is not torch.float32 or x.device.type != "cpu" or not x.is_contiguous() for x in tensors):
+            return None
+    return optimizer
+
+
+def _state_of(optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:
+    """The optimizer's state of a parameter, begun as torch begins it."""
+    state = optimizer.state[parameter]
+    if not state:
+        state["step"] = torch.zeros((), dtype=torch.float32)
+        state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+        state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
+    return state
