@@ -24,11 +24,13 @@ def test_tasks_lists_the_registry(run):
         "quadruped-flat-teacher": ("mujoco",),
         "quadruped-flat-student": ("mujoco",),
         "half-cheetah": ("mujoco", "gymnasium"),
+        "cart-pole": (),
     }
     assert all(tuple(row["needs"]) == tasks.get(name).extras for name, row in rows.items())
     text = " ".join(run("tasks")[1].split())
     for name in tasks.names():
         assert f"{name} {tasks.get(name).description}" in text
+    assert "64 environments; built in" in text
 
 
 def test_tasks_says_how_to_install_what_is_missing(run, monkeypatch):

@@ -60,7 +60,8 @@ def run(arguments: Sequence[str]) -> int:
         install = install_command(missing[spec.name])
         console.print(Text(spec.name, "bold"))
         console.print(Padding(spec.description, (0, 4)))
-        console.print(f"    {spec.num_envs} environments; needs {packages}: {'missing' if install else 'installed'}")
+        needs = f"needs {packages}: {'missing' if install else 'installed'}" if packages else "built in"
+        console.print(f"    {spec.num_envs} environments; {needs}")
         if install:
             console.print(f"    {install}", soft_wrap=True)
     for prefix, library in tasks.LIBRARIES.items():

@@ -13,8 +13,9 @@ import torch
 from tensordict import TensorDict
 
 from rslcore.config import OnPolicyRunnerCfg, RunnerCfg, nearest
+from rslcore.env.cart_pole_vec_env import CartPoleVecEnv
 from rslcore.env.vec_env import VecEnv
-from rslcore.tasks import external, half_cheetah, quadruped_flat
+from rslcore.tasks import cart_pole, external, half_cheetah, quadruped_flat
 from rslcore.tasks.quadruped_flat import training as quadruped_training
 from rslcore.tasks.quadruped_flat.teacher_student import NUM_STUDENT_ENVS
 
@@ -83,6 +84,14 @@ _TASKS = {
             num_envs=64,
             extras=("mujoco", "gymnasium"),
             evaluate=half_cheetah.evaluate,
+        ),
+        TaskSpec(
+            name="cart-pole",
+            description="a pole is balanced on a cart; built in, learned in seconds",
+            make_env=CartPoleVecEnv,
+            cfg=cart_pole.training_cfg,
+            num_envs=cart_pole.NUM_ENVS,
+            evaluate=cart_pole.evaluate,
         ),
     )
 }
