@@ -293,6 +293,23 @@ def test_unknown_console_is_refused() -> None:
         OnPolicyRunner(PendulumVecEnv(), make_cfg(), None, "cpu", console="loud")
 
 
+def test_observations_that_are_on_the_device_are_not_copied() -> None:
+    """Observations reach the algorithm as the environment gave them where they are on its device already."""
+    seen: list[Any] = []
+    kept: list[Any] = []
+
+    def keep(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]) -> Any:
+        kept.append(obs)
+        return obs, rewards, dones, extras
+
+    runner = OnPolicyRunner(Wrapped(keep), make_cfg(), None, "cpu")
+    original = runner.alg.process_env_step
+    runner.alg.process_env_step = lambda obs, *rest: (seen.append(obs), original(obs, *rest))
+    runner.learn(1)
+    assert len(seen) == 8
+    assert all(a is b for a, b in zip(seen, kept, strict=True))
+
+
 def test_training_improves() -> None:
     """The loop learns: rewarded for the action 0.7 in every state, the mean action gets there."""
 

@@ -85,6 +85,44 @@ def test_observations_may_be_stored_ahead():
     assert torch.equal(storage.observations["policy"][1], later.observations["policy"])
 
 
+def test_what_is_written_into_the_slot_is_stored():
+    """Law: fields that are the slot's own views are kept as they are, and slots are the same in every rollout."""
+    storage = make_storage()
+    storage.make_distribution_params(make_transition().distribution_params)
+    seen = []
+    for rollout in range(2):
+        for step in range(T):
+            slot, transition = storage.slot(), make_transition()
+            assert slot is storage.slot()
+            transition.observations = storage.store_observations(transition.observations)
+            for name in ("actions", "rewards", "dones", "values", "actions_log_prob"):
+                getattr(slot, name).fill_(rollout * T + step)
+                setattr(transition, name, getattr(slot, name))
+            transition.distribution_params = slot.distribution_params
+            storage.add_transition(transition)
+            seen.append(slot)
+        for name in ("actions", "rewards", "dones", "values", "actions_log_prob"):
+            assert getattr(storage, name)[:, 0, 0].tolist() == [rollout * T + step for step in range(T)]
+        storage.clear()
+    assert seen[:T] == seen[T:]
+    with pytest.raises(OverflowError, match="clear"):
+        storage.step = T
+        storage.slot()
+
+
+def test_slots_follow_replaced_buffers():
+    """Law: a step that begins after a buffer was replaced is stored in the new one."""
+    storage = make_storage()
+    fill(storage)
+    storage.clear()
+    storage.values = torch.zeros(T, N, 1)
+    storage.observations["policy"] = torch.zeros(T, N, 4)
+    transition = make_transition()
+    storage.add_transition(transition)
+    assert torch.equal(storage.values[0], transition.values)
+    assert torch.equal(storage.observations["policy"][0], transition.observations["policy"])
+
+
 def test_overflow_and_clear():
     """Law: more than T transitions are refused until the storage is cleared."""
     storage = make_storage()
