@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
-from rslcore.models import MLPModel
+from rslcore.models import MLPModel, RNNModel
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, GaussianDistribution
 
 _ACTIVATIONS: dict[type[nn.Module], tuple[str, dict[str, Any]]] = {
@@ -186,6 +186,45 @@ def _describe(model: Any) -> _Record | str:  # noqa: ANN401
             return f"is compiled{place}"
     if replaced := sorted(_MODEL_METHODS & vars(model).keys()):
         return f"has a replaced method: {replaced[0]}"
+    parts = _describe_parts(model, {"obs_normalizer", "distribution", "mlp"})
+    if isinstance(parts, str):
+        return parts
+    known, activations, layers = parts
+    weights, biases = known.weights, known.biases
+    modules, parameters = tuple(named.values()), (*weights, *biases)
+    return _Record(
+        known,
+        modules,
+        types=tuple(map(type, modules)),
+        states=tuple(map(vars, modules)),
+        children=tuple((module._modules, tuple(module._modules.values())) for module in modules if module._modules),
+        activations=activations,
+        parameters=parameters,
+        owners=tuple(layer._parameters for layer in layers),
+        facts=tuple(map(_read_facts, parameters)),
+    )
+
+
+def describe_head(model: RNNModel | MLPModel) -> KnownMLP | str:
+    """Return what surrounds the recurrent layers of a model, or why its own code must run: as :func:`describe_mlp`.
+
+    Hooks, replaced methods and the recurrent layers are not looked at.
+    """
+    parts = _describe_parts(model, {"obs_normalizer", "distribution", "mlp", "rnn"})
+    if isinstance(parts, str):
+        return parts
+    for name, parameter in model.named_parameters():
+        if name.startswith("rnn.") and not parameter.requires_grad:
+            return f"has a frozen parameter: {name}"
+        if name.startswith("rnn.") and (parameter._backward_hooks or parameter._post_accumulate_grad_hooks):
+            return f"has a hook on the parameter {name}"
+    return parts[0]
+
+
+def _describe_parts(
+    model: MLPModel, own: set[str]
+) -> tuple[KnownMLP, tuple[nn.Module, ...], tuple[nn.Linear, ...]] | str:
+    """A model of the parts `own`, with the activations and the linear layers of its MLP."""
     network = _network(model)
     if isinstance(network, str):
         return network
@@ -194,7 +233,7 @@ def _describe(model: Any) -> _Record | str:  # noqa: ANN401
         return f"has another normalizer: {type(model.obs_normalizer).__name__}"
     if model.distribution is not None and type(model.distribution) is not GaussianDistribution:
         return f"has another distribution: {type(model.distribution).__name__}"
-    surplus = set(model._modules) - {"obs_normalizer", "distribution", "mlp"}
+    surplus = set(model._modules) - own
     if surplus:
         return f"has a part that is not known: {sorted(surplus)[0]}"
     weights = tuple(cast(nn.Parameter, layer.weight) for layer in layers)
@@ -209,20 +248,7 @@ def _describe(model: Any) -> _Record | str:  # noqa: ANN401
         distribution=model.distribution,
     )
     reason = _other_parameter(model, (*weights, *biases)) or _other_part(known)
-    if reason is not None:
-        return reason
-    modules, parameters = tuple(named.values()), (*weights, *biases)
-    return _Record(
-        known,
-        modules,
-        types=tuple(map(type, modules)),
-        states=tuple(map(vars, modules)),
-        children=tuple((module._modules, tuple(module._modules.values())) for module in modules if module._modules),
-        activations=activations,
-        parameters=parameters,
-        owners=tuple(layer._parameters for layer in layers),
-        facts=tuple(map(_read_facts, parameters)),
-    )
+    return (known, activations, layers) if reason is None else reason
 
 
 def _network(model: MLPModel) -> tuple[tuple[nn.Linear, ...], tuple[nn.Module, ...], str] | str:

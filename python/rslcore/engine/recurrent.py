@@ -22,12 +22,17 @@ _NETWORKS = (nn.LSTM, nn.GRU)
 _FORWARDS = {network: network.forward for network in _NETWORKS}
 
 
-def refuses_whole_rollouts(model: Any) -> str | None:  # noqa: ANN401 - torch.compile makes its own class
+def refuses_whole_rollouts(model: Any, *, anywhere: bool = False) -> str | None:  # noqa: ANN401 - torch.compile makes its own class
     """Return why a model must see its observations as trajectories padded with zeros; None if it need not.
 
     What is known: exactly an :class:`~rslcore.models.RNNModel` with a float32 LSTM or GRU on the CPU, for which there
     is a kernel, or an :class:`~rslcore.models.MLPModel`; without hooks, replaced methods, parametrizations and
     autocast. Distribution, MLP and what is trained are free: they do not see the padding.
+
+    Args:
+        model: The model.
+        anywhere: Whether the network may be on another device, where the scan is a loop of torch operators: its shapes
+            do not depend on where episodes end, which is what a captured graph needs.
     """
     if (error := _library.errors["cpu"]) is not None:
         return f"cannot use the compiled operators: {error}"
@@ -47,11 +52,11 @@ def refuses_whole_rollouts(model: Any) -> str | None:  # noqa: ANN401 - torch.co
         return reason
     if type(model.obs_normalizer) not in (EmpiricalNormalization, nn.Identity):
         return f"has another normalizer: {type(model.obs_normalizer).__name__}"
-    return _refusal_of_network(model.rnn) if type(model) is RNNModel else None
+    return _refusal_of_network(model.rnn, anywhere) if type(model) is RNNModel else None
 
 
 def _replaced_method(module: nn.Module) -> str | None:
-    definitions = _DEFINITIONS[type(module)]  # type: ignore[index]
+    definitions = _DEFINITIONS[type(module)]
     for name, definition in definitions.items():
         if name in vars(module):
             return f"has a replaced method: {name}"
@@ -60,7 +65,7 @@ def _replaced_method(module: nn.Module) -> str | None:
     return None
 
 
-def _refusal_of_network(rnn: Any) -> str | None:  # noqa: ANN401
+def _refusal_of_network(rnn: Any, anywhere: bool) -> str | None:  # noqa: ANN401
     if type(rnn) is not RNN:
         return f"has another recurrent network: {type(rnn).__name__}"
     if (reason := _replaced_method(rnn)) is not None:
@@ -73,7 +78,7 @@ def _refusal_of_network(rnn: Any) -> str | None:  # noqa: ANN401
     for name, parameter in network.named_parameters():
         if type(parameter) is not nn.Parameter:
             return f"has a parameter of another class: rnn.rnn.{name} is {type(parameter).__name__}"
-        if parameter.dtype is not torch.float32 or parameter.device.type != "cpu":
+        if parameter.dtype is not torch.float32 or (parameter.device.type != "cpu" and not anywhere):
             dtype = str(parameter.dtype).removeprefix("torch.")
             return f"has a recurrent network without a kernel: {dtype} on {parameter.device.type}"
     if len(list(network.parameters())) != len(network._flat_weights_names):
