@@ -51,7 +51,9 @@ class FusedRecurrentEngine:
     """
 
     name = "fused"
+    needs_fixed_shapes = False
     device_type: str | None = "cpu"
+    needs_fixed_shapes = False
 
     def can_run(self, learner: Learner) -> str | None:
         """Return why the models or the algorithm need code of their own; None if they do not."""
