@@ -21,6 +21,8 @@ RND = {"weight": 5.0, "num_outputs": 4, "predictor_hidden_dims": [8], "target_hi
 class Uncaptured:
     """Runs what the graph engine captures; one buffer set for all updates, as there."""
 
+    needs_fixed_shapes = True
+
     def __init__(self):
         self.update = None
 
@@ -64,6 +66,8 @@ EVALUATED = {
         }
     },
     "cnn": {"actor": "cnn"},
+    "lstm": {"actor": "lstm"},
+    "gru": {"actor": "gru", "critic": "mlp"},
     "rnd_normalized": {"rnd_cfg": {**RND, "state_normalization": True}, "normalize_advantage_per_mini_batch": True},
     "sgd": {"optimizer": "sgd", "learning_rate": 0.01},
     "adamw": {"optimizer": "adamw"},
@@ -76,6 +80,7 @@ def test_updates_agree(make_twins, settings):
     twins = make_twins(**{**KNOWN, **EVALUATED}[settings])
     engine = Uncaptured()
     twins.ours.select_engine = lambda: engine
+    twins.ours.engine = engine
     twins.assert_same_after(updates=2)
     plain = settings in KNOWN or settings in ("sgd", "adamw")
     assert (engine.update._known is not None) == plain

@@ -18,7 +18,7 @@ from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct,
 from rslcore.algorithms.ppo_state import load_state, save_state
 from rslcore.algorithms.sampling import ActionSampler, PolicySteps
 from rslcore.config import PPOCfg
-from rslcore.engine import Engine, EngineSelector, MinibatchResult, PPORule, refuses_whole_rollouts
+from rslcore.engine import CapturedPolicySteps, Engine, EngineSelector, MinibatchResult, PPORule, refuses_whole_rollouts
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
 from rslcore.modules import HiddenState
@@ -143,7 +143,11 @@ class PPO:
         self.reshuffle_each_epoch = reshuffle_each_epoch
         self.bootstrap_final_obs = bootstrap_final_obs
         self.use_tf32 = use_tf32
-        self._policy_steps = PolicySteps(enabled=engine != "eager")
+        self._policy_steps: PolicySteps | CapturedPolicySteps = (
+            CapturedPolicySteps(enabled=engine != "eager", use_tf32=use_tf32)
+            if torch.device(device).type == "cuda"
+            else PolicySteps(enabled=engine != "eager")
+        )
         self._engines = EngineSelector(type(self).__name__, engine)
         self.engine, self.engine_reason = self._engines.select(self)
 
@@ -413,18 +417,22 @@ class PPO:
         """Minibatches of all epochs."""
         count, epochs = self.num_mini_batches, self.num_learning_epochs
         if self.actor.is_recurrent or self.critic.is_recurrent:
-            return self.storage.recurrent_mini_batch_generator(count, epochs, padded=self._needs_padding())
+            padded = self.needs_padding(anywhere=self.engine.needs_fixed_shapes)
+            return self.storage.recurrent_mini_batch_generator(count, epochs, padded=padded)
         batches = self.storage.mini_batch_generator(count, epochs, reshuffle=self.reshuffle_each_epoch)
         if self.symmetry is None:
             return batches
         return self.symmetry.augmented(batches, period=None if self.reshuffle_each_epoch else count)
 
-    def _needs_padding(self) -> bool:
-        """Whether the rule or a model must see recurrent minibatches as padded trajectories."""
+    def needs_padding(self, *, anywhere: bool = False) -> bool:
+        """Return whether the rule or a model must see recurrent minibatches as padded trajectories.
+
+        ``anywhere``, models may be on a device without a kernel for whole rollouts.
+        """
         rule = self.known_rule()
         if isinstance(rule, str) or rule.rnd_loss is not None:
             return True
-        return any(refuses_whole_rollouts(model) is not None for model in (rule.actor, rule.critic))
+        return any(refuses_whole_rollouts(model, anywhere=anywhere) is not None for model in (rule.actor, rule.critic))
 
     def _time_out_values(self, time_outs: torch.Tensor, final_obs: TensorDict | None) -> torch.Tensor:
         """Values [N] to bootstrap from where ``time_outs`` is set: only those rows of ``final_obs`` are evaluated."""

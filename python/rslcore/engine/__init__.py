@@ -4,12 +4,14 @@
 
 from rslcore.engine.eager import EagerEngine
 from rslcore.engine.graph import GraphEngine
+from rslcore.engine.graph_rollout import CapturedPolicySteps
 from rslcore.engine.known import KnownMLP, describe_mlp
 from rslcore.engine.learner import Learner, MinibatchResult, PPORule
 from rslcore.engine.recurrent import refuses_whole_rollouts
 from rslcore.engine.selection import Engine, EngineSelector, Selection
 
 __all__ = [
+    "CapturedPolicySteps",
     "EagerEngine",
     "Engine",
     "EngineSelector",

@@ -17,6 +17,7 @@ class EagerEngine:
 
     name = "eager"
     device_type: str | None = None
+    needs_fixed_shapes = False
 
     def can_run(self, learner: Learner) -> str | None:
         """Return None: there is nothing it cannot run."""

@@ -25,6 +25,7 @@ class FusedEngine:
 
     name = "fused"
     device_type: str | None = "cpu"
+    needs_fixed_shapes = False
 
     def can_run(self, learner: Learner) -> str | None:
         """Return why the models or the algorithm need code of their own; None if they do not."""

@@ -32,6 +32,7 @@ class GraphEngine:
 
     name = "graph"
     device_type: str | None = "cuda"
+    needs_fixed_shapes = True
 
     def __init__(self) -> None:
         """Start without a graph."""
@@ -100,7 +101,7 @@ class GraphEngine:
                 vars(distribution)["_batch"] = output
             self._changes = 0
             return
-        recording, first = Recording(), storage.offset
+        recording, first = Recording(device), storage.offset
         try:
             recording.capture(update.body(batches), update.between)
         except RuntimeError as error:

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 
@@ -19,8 +21,15 @@ class Recording:
     The graphs share one memory pool of their own, as they always run one after the other.
     """
 
-    def __init__(self) -> None:
-        """Start with nothing captured."""
+    def __init__(self, device: torch.device, pool: Any = None) -> None:  # noqa: ANN401 - torch has no name for it
+        """Start with nothing captured.
+
+        Args:
+            device: Where the work is done.
+            pool: Memory pool shared with other recordings, which never run at the same time; None for one of its own.
+        """
+        self._device = device
+        self._pool = pool
         self._graphs: list[torch.cuda.CUDAGraph] = []
 
     def capture(self, work: Iterator[None], between: Callable[[], None] | None = None) -> None:
@@ -30,11 +39,21 @@ class Recording:
             work: Does its work when it is iterated over; yields where the host has something to do.
             between: What the host does there.
         """
-        self._graphs, pool = [], torch.cuda.graph_pool_handle()
+        self._graphs = []
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
         while True:
             graph = torch.cuda.CUDAGraph()
             # Other threads (of a simulator, say) may allocate meanwhile: their calls are none of this capture's.
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            with (
+                torch.cuda.device(self._device),
+                torch.cuda.graph(
+                    graph,
+                    pool=self._pool,
+                    stream=_capture_stream(self._device),
+                    capture_error_mode="thread_local",
+                ),
+            ):
                 ended = next(work, _END) is _END
             self._graphs.append(graph)
             graph.replay()
@@ -66,6 +85,12 @@ def warm_up(work: Iterator[None], between: Callable[[], None], device: torch.dev
             between()
     current.wait_stream(side)
     return waits
+
+
+@functools.cache
+def _capture_stream(device: torch.device) -> torch.cuda.Stream:
+    """One stream per device: libraries keep a workspace for every stream that they have seen."""
+    return torch.cuda.Stream(device)
 
 
 @contextlib.contextmanager

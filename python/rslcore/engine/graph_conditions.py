@@ -55,6 +55,8 @@ def refusal(learner: Learner, device_type: str = "cuda") -> str | None:
     for role, part in parts.items():
         if (reason := _refusal_of(part)) is not None:
             return f"the {role} {reason}"
+    if any(getattr(part, "is_recurrent", False) for part in parts.values()) and learner.needs_padding(anywhere=True):  # type: ignore[attr-defined]
+        return "recurrent models are trained on padded trajectories, whose number changes"
     for optimizer in learner.optimizers():
         if (reason := refuses_capture(optimizer)) is not None:
             return reason

@@ -73,7 +73,7 @@ class KnownGradients:
         self._job = job
         self._predictor = predictor
         self.adapts = job.rule.adaptive
-        self._fork = _Fork(device)
+        self._fork = Fork(device)
         self._reshuffled = reshuffled
         self._inputs: dict[tuple[int, int], tuple[torch.Tensor, ...]] = {}
         parts = (*job.actor.weights, *job.actor.biases)
@@ -132,7 +132,7 @@ class KnownGradients:
         return inputs
 
 
-class _Fork:
+class Fork:
     """Work on a second stream of the device, beside that of the caller; on the CPU one after the other."""
 
     def __init__(self, device: torch.device) -> None:

@@ -27,6 +27,9 @@ class Engine(Protocol):
     device_type: str | None
     """Where the models must be that it is for, "cpu" or "cuda"; None if it does not matter."""
 
+    needs_fixed_shapes: bool
+    """Whether minibatches must have the same shapes in every update."""
+
     def can_run(self, learner: Learner) -> str | None:
         """Return why the update of an algorithm cannot be run, as it is now; None if it can. Cheap."""
 
