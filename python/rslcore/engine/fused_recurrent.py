@@ -76,7 +76,7 @@ class FusedRecurrentEngine:
         job = _job(learner)
         if isinstance(job, str):
             raise RuntimeError(f"FusedRecurrentEngine: {job}")
-        step = OptimizerStep(learner)
+        step: OptimizerStep | None = None
         known: dict[int, _Minibatch] = {}
         history: list[torch.Tensor] = []
         for batch in batches:
@@ -87,8 +87,9 @@ class FusedRecurrentEngine:
             if job.rule.adaptive:
                 learner.adapt_learning_rate(stats.kl)
             for optimizer in learner.optimizers():
-                optimizer.zero_grad()
+                optimizer.zero_grad(set_to_none=False)  # the step looks for the gradients once
             loss.backward()
+            step = step or OptimizerStep(learner)
             step.take()
             history.append(torch.stack([getattr(stats, term) for term in TERMS]))
         if not history:
