@@ -21,6 +21,10 @@ inline int64_t policy_tile_work(const PolicyNetwork& network, int64_t rows) {
     return std::min(rows, kPolicyTile) * products / kProductsPerElement;
 }
 
+// How many times the work of grain_units a thread is woken for, some 130 us: one that has slept while the
+// environment stepped is not there for as long as that.
+inline constexpr int64_t kPolicyGrain = 12;
+
 // The operator on the CPU. `parallel(units, grain, body)` hands ranges of [0, units) to threads: torch's pool
 // or rslcore::parallel_for.
 template <typename Parallel>
@@ -31,7 +35,7 @@ void policy_step_cpu(const PolicyStepArgs& args, const Parallel& parallel) {
     // A unit is a tile of one of the two networks.
     const int64_t tiles = ceil_div(args.rows, kPolicyTile);
     const int64_t work = policy_tile_work(args.actor, args.rows) + policy_tile_work(args.critic, args.rows);
-    parallel(2 * tiles, grain_units(work / 2), [&](int64_t begin, int64_t end) {
+    parallel(2 * tiles, grain_units(work / 2 / kPolicyGrain), [&](int64_t begin, int64_t end) {
         float* const scratch =
             thread_scratch(std::max(policy_scratch(args.actor), policy_scratch(args.critic)));
         for (int64_t unit = begin; unit < end; ++unit) {
@@ -54,7 +58,7 @@ void policy_step_cpu(const PolicyStepArgs& args, const Parallel& parallel) {
             .actions = args.actions,
             .log_prob = args.log_prob,
         },
-        parallel);
+        [&](int64_t units, int64_t grain, const auto& body) { parallel(units, kPolicyGrain * grain, body); });
     for (int64_t row = 0; row < args.rows; ++row) {
         std::copy_n(args.std, actions, args.std_rows + row * actions);
     }
