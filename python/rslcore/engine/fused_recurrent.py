@@ -51,7 +51,6 @@ class FusedRecurrentEngine:
     """
 
     name = "fused"
-    needs_fixed_shapes = False
     device_type: str | None = "cpu"
     needs_fixed_shapes = False
 

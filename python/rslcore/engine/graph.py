@@ -50,7 +50,7 @@ class GraphEngine:
 
     def can_run(self, learner: Learner) -> str | None:
         """Return why the update cannot be captured; None if it can."""
-        return self._refusal or refusal(learner)
+        return self._refusal or refusal(learner, str(self.device_type))
 
     def describe(self, learner: Learner) -> str:
         """Return what it does, in words."""
@@ -74,8 +74,7 @@ class GraphEngine:
         self._counter.fill_(storage.offset)
         storage.counter = self._counter
         try:
-            with torch.cuda.device(device):
-                self._run(learner, batches, device)
+            self._run(learner, batches, device)
         finally:
             storage.counter = None
         assert self._update is not None

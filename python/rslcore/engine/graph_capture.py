@@ -29,7 +29,8 @@ class Recording:
             pool: Memory pool shared with other recordings, which never run at the same time; None for one of its own.
         """
         self._device = device
-        self._pool = pool
+        self.pool = pool
+        """Where the graphs keep what they compute; the first capture makes one where there is none."""
         self._graphs: list[torch.cuda.CUDAGraph] = []
 
     def capture(self, work: Iterator[None], between: Callable[[], None] | None = None) -> None:
@@ -40,8 +41,8 @@ class Recording:
             between: What the host does there.
         """
         self._graphs = []
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
+        if self.pool is None:
+            self.pool = torch.cuda.graph_pool_handle()
         while True:
             graph = torch.cuda.CUDAGraph()
             # Other threads (of a simulator, say) may allocate meanwhile: their calls are none of this capture's.
@@ -49,7 +50,7 @@ class Recording:
                 torch.cuda.device(self._device),
                 torch.cuda.graph(
                     graph,
-                    pool=self._pool,
+                    pool=self.pool,
                     stream=_capture_stream(self._device),
                     capture_error_mode="thread_local",
                 ),
@@ -78,9 +79,9 @@ def warm_up(work: Iterator[None], between: Callable[[], None], device: torch.dev
     Returns:
         Where the work made the host wait for the device, which a graph cannot: places in the code.
     """
-    side, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    side, current = _capture_stream(device), torch.cuda.current_stream(device)
     side.wait_stream(current)
-    with torch.cuda.stream(side), _watch_for_waits() as waits:
+    with torch.cuda.device(device), torch.cuda.stream(side), _watch_for_waits() as waits:
         for _ in work:
             between()
     current.wait_stream(side)

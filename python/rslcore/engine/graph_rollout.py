@@ -60,6 +60,9 @@ class CapturedPolicySteps:
     captured when it comes for the first time, and from then on launched.
     """
 
+    device_type = "cuda"
+    """Where the models must be."""
+
     reason: str
     """Why the models' own code acts; empty where the graphs do."""
 
@@ -69,7 +72,7 @@ class CapturedPolicySteps:
         self.reason = "" if enabled else "the eager engine was asked for"
         self._use_tf32 = use_tf32
         self._models: tuple[Any, Any, Any] = (None, None, None)
-        self._device = torch.device("cuda")
+        self._device = torch.device(self.device_type)
         self._print: tuple[Any, ...] = ()
         self._step: StaticPolicyStep | None = None
         self._recordings: dict[int, Recording] = {}
@@ -108,7 +111,7 @@ class CapturedPolicySteps:
             if self._is_warm:
                 recording = Recording(self._device, self._pool)
                 recording.capture(_once(self._step, slot))
-                self._recordings[number] = recording
+                self._recordings[number], self._pool = recording, recording.pool
             else:
                 self._step.work(slot)
                 self._is_warm = True
@@ -120,8 +123,8 @@ class CapturedPolicySteps:
             self._step = None
             return reason
         assert isinstance(policy, KnownMLP) and isinstance(value, KnownMLP) and policy.distribution is not None
-        if policy.device.type != "cuda" or value.device != policy.device:
-            return "the models are not on one CUDA device"
+        if policy.device.type != self.device_type or value.device != policy.device:
+            return f"the models are not on one {self.device_type} device"
         std = policy.distribution.current_std()
         storage.make_distribution_params([std.expand(storage.num_envs, -1)] * 2)
         now = _print_of(policy, value, sampler, storage)
@@ -129,7 +132,7 @@ class CapturedPolicySteps:
             self._print, self._recordings, self._is_warm = now, {}, False
             self._device = policy.device
             self._step = StaticPolicyStep(actor, critic, sampler.seed, policy.device)
-            self._pool = torch.cuda.graph_pool_handle()
+            self._pool = None
         return ""
 
 

@@ -37,6 +37,8 @@ class StaticUpdate:
         self._learner = learner
         self._optimizers = list(learner.optimizers())
         self._parameters = trained_parameters(self._optimizers)
+        for optimizer in self._optimizers:
+            optimizer.zero_grad()  # what is frozen must not keep a gradient of before
         self._rates = DeviceRates(learner, device)
         self._results = torch.zeros(MAX_TERMS + 1, dtype=torch.float64, device=device)
         self._kl = torch.zeros((), device=device)

@@ -1,7 +1,11 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""The graph engine on a GPU: captures, replays, and notices when a capture no longer holds."""
+"""The graph engine captures, replays, and notices when a capture no longer holds.
+
+On the CPU a tape stands for CUDA graphs: it repeats operators on the tensors that they once had, so whatever the host
+decided while it was recorded is frozen, as in a graph. Streams, pools and waits need the GPU.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,98 @@ from types import SimpleNamespace
 import pytest
 import torch
 from tensordict import TensorDict
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from rslcore.algorithms import PPO, Distillation
-
-pytestmark = pytest.mark.gpu
+from rslcore.engine import CapturedPolicySteps, EagerEngine, GraphEngine, selection
+from rslcore.engine import graph as engine_module
+from rslcore.engine import graph_rollout as rollout_module
+from rslcore.modules.distribution import base, beta, gaussian
 
 NUM_ENVS, NUM_STEPS, NUM_ACTIONS = 64, 8, 3
-DEVICE = "cuda:0"
+
+only_on_a_gpu = pytest.mark.parametrize("device", [pytest.param("cuda:0", marks=pytest.mark.gpu)], indirect=True)
 
 
-def observe(generator):
-    """Random observations on the GPU."""
+class Tape(TorchDispatchMode):
+    """Records operators with their arguments and results, below autograd."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Every operator comes by."""
+        result = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, result))
+        return result
+
+    @torch.no_grad()
+    def replay(self):
+        """Run everything again on the same tensors, and let the results have the values of now."""
+        for func, args, kwargs, result in self.calls:
+            for before, now in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
+                if isinstance(before, torch.Tensor) and before.data_ptr() != now.data_ptr():
+                    before.copy_(now)
+
+
+class TapeRecording:
+    """`Recording` with tapes for graphs; a capture runs the work as well."""
+
+    def __init__(self, device, pool=None):
+        self.pool = pool
+        self.tapes = []
+
+    def capture(self, work, between=None):
+        """Record piece by piece."""
+        ended = False
+        while not ended:
+            with Tape() as tape:
+                ended = next(work, "end") == "end"
+            self.tapes.append(tape)
+            if not ended:
+                between()
+
+    def replay(self, between=None):
+        """Repeat piece by piece."""
+        for number, tape in enumerate(self.tapes):
+            if number > 0 and between is not None:
+                between()
+            tape.replay()
+
+
+def run_at_once(work, between, device):
+    """`warm_up` without streams."""
+    for _ in work:
+        between()
+    return []
+
+
+@pytest.fixture(autouse=True, params=[pytest.param("cpu"), pytest.param("cuda:0", marks=pytest.mark.gpu)])
+def device(request, monkeypatch):
+    """Where everything is; on the CPU with tapes for graphs."""
+    torch.set_num_threads(1)
+    if request.param == "cpu":
+        for module in (engine_module, rollout_module):
+            monkeypatch.setattr(module, "Recording", TapeRecording)
+        monkeypatch.setattr(engine_module, "warm_up", run_at_once)
+        for owner in (GraphEngine, CapturedPolicySteps):
+            monkeypatch.setattr(owner, "device_type", "cpu")
+        monkeypatch.setattr(selection, "ENGINE_CLASSES", (GraphEngine, EagerEngine))
+        for module in (base, beta, gaussian):
+            monkeypatch.setattr(module, "can_inspect", lambda tensor: False, raising=False)
+    return request.param
+
+
+def observe(generator, device):
+    """Random observations."""
     groups = {name: torch.randn(NUM_ENVS, width, generator=generator) for name, width in (("policy", 5), ("extra", 4))}
-    return TensorDict({name: value.to(DEVICE) for name, value in groups.items()}, [NUM_ENVS])
+    return TensorDict({name: value.to(device) for name, value in groups.items()}, [NUM_ENVS])
 
 
-def make(engine, algorithm="PPO", **settings):
-    """An algorithm on the GPU; keywords are its settings, and with `model_` those of both models."""
+def make(device, engine, algorithm="PPO", **settings):
+    """An algorithm; keywords are its settings, and with `model_` those of both models."""
     models = {key.removeprefix("model_"): settings.pop(key) for key in list(settings) if key.startswith("model_")}
     roles = ("actor", "critic") if algorithm == "PPO" else ("student", "teacher")
     model = {"class_name": "MLPModel", "hidden_dims": [32, 24], "obs_normalization": True, **models}
@@ -42,8 +121,10 @@ def make(engine, algorithm="PPO", **settings):
     env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=NUM_ACTIONS, unwrapped=SimpleNamespace(step_dt=0.02))
     torch.manual_seed(0)
     owner = PPO if algorithm == "PPO" else Distillation
-    alg = owner.construct_algorithm(observe(torch.Generator().manual_seed(0)), env, cfg, DEVICE)
+    alg = owner.construct_algorithm(observe(torch.Generator().manual_seed(0), device), env, cfg, device)
     alg.train_mode()
+    if algorithm == "PPO":
+        alg._policy_steps = CapturedPolicySteps(enabled=engine != "eager", use_tf32=alg.use_tf32)
     return alg
 
 
@@ -51,12 +132,13 @@ def rollout(alg, seed):
     """Experience, the same for the same seed and actions."""
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
-        obs = observe(generator)
+        device = alg.device
+        obs = observe(generator, device)
         for _ in range(NUM_STEPS):
             actions = alg.act(obs)
-            rewards = torch.randn(NUM_ENVS, generator=generator).to(DEVICE) - actions.square().mean(dim=1)
-            dones = (torch.rand(NUM_ENVS, generator=generator) < 0.2).to(DEVICE)
-            obs = observe(generator)
+            rewards = torch.randn(NUM_ENVS, generator=generator).to(device) - actions.square().mean(dim=1)
+            dones = (torch.rand(NUM_ENVS, generator=generator) < 0.2).to(device)
+            obs = observe(generator, device)
             alg.process_env_step(obs, rewards, dones, {"time_outs": dones})
         alg.compute_returns(obs)
 
@@ -103,11 +185,11 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_replays_agree_with_eager(settings):
+def test_replays_agree_with_eager(device, settings):
     """Law: warm-up, capture and replays give what the eager engine gives, with the same permutations and noise."""
     graph, eager = (
-        make("graph", **copy.deepcopy(SETTINGS[settings])),
-        make("eager", **copy.deepcopy(SETTINGS[settings])),
+        make(device, "graph", **copy.deepcopy(SETTINGS[settings])),
+        make(device, "eager", **copy.deepcopy(SETTINGS[settings])),
     )
     for seed in range(4):
         ours, theirs = learn(graph, seed), learn(eager, seed)
@@ -120,10 +202,11 @@ def test_replays_agree_with_eager(settings):
 
 
 @pytest.mark.parametrize("option", ["use_mixed_precision", "use_tf32"])
-def test_fast_arithmetic(option):
+@only_on_a_gpu
+def test_fast_arithmetic(device, option):
     """Law: options of precision are captured too; results stay near those of float32, and the flag is put back."""
     before = torch.backends.cuda.matmul.fp32_precision
-    graph, eager = make("graph", **{option: True}), make("eager", **{option: True})
+    graph, eager = make(device, "graph", **{option: True}), make(device, "eager", **{option: True})
     for seed in range(3):
         ours, theirs = learn(graph, seed), learn(eager, seed)
         assert ours["value"] == pytest.approx(theirs["value"], rel=5e-2)
@@ -131,14 +214,12 @@ def test_fast_arithmetic(option):
     assert torch.backends.cuda.matmul.fp32_precision == before
 
 
-def test_steps_of_the_rollout_are_captured():
+def test_steps_of_the_rollout_are_captured(device):
     """Law: from the second rollout on every step is a graph, and the models' own code has nothing to do."""
-    graph = make("graph")
+    graph = make(device, "graph")
     for seed in range(2):
         learn(graph, seed)
     assert graph._policy_steps.reason == "" and len(graph._policy_steps._recordings) == NUM_STEPS
-    graph.actor.mlp.forward = None  # would raise
-    del graph.actor.mlp.forward
     calls = []
     handle = graph.actor.mlp[0].register_forward_hook(lambda *_: calls.append(1))
     rollout(graph, 3)
@@ -146,14 +227,15 @@ def test_steps_of_the_rollout_are_captured():
     assert "hook" in graph._policy_steps.reason and len(calls) == NUM_STEPS
 
 
-def test_nothing_waits_for_the_device():
+@only_on_a_gpu
+def test_nothing_waits_for_the_device(device):
     """Law: a rollout and an update without reading the losses run under torch's watch for synchronization."""
-    graph = make("graph")
+    graph = make(device, "graph")
     for seed in range(3):
         learn(graph, seed)
     generator = torch.Generator().manual_seed(9)
-    steps = [observe(generator) for _ in range(NUM_STEPS + 1)]
-    rewards, dones = torch.randn(NUM_ENVS, device=DEVICE), torch.zeros(NUM_ENVS, device=DEVICE)
+    steps = [observe(generator, device) for _ in range(NUM_STEPS + 1)]
+    rewards, dones = torch.randn(NUM_ENVS, device=device), torch.zeros(NUM_ENVS, device=device)
     read, graph.engine._update.read = graph.engine._update.read, dict
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
@@ -170,9 +252,9 @@ def test_nothing_waits_for_the_device():
     assert len(read()) == 3
 
 
-def test_one_read_per_update(monkeypatch):
+def test_one_read_per_update(device, monkeypatch):
     """Law: an update makes the host wait once."""
-    graph = make("graph")
+    graph = make(device, "graph")
     for seed in range(3):
         learn(graph, seed)
     rollout(graph, 4)
@@ -202,9 +284,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_changes_are_captured_anew(change):
+def test_changes_are_captured_anew(device, change):
     """Law: what is changed between updates holds from the next update on, and graphs come back."""
-    graph, eager = make("graph"), make("eager")
+    graph, eager = make(device, "graph"), make(device, "eager")
     for seed in range(3):
         learn(graph, seed), learn(eager, seed)
     before = graph.engine._recording
@@ -217,9 +299,9 @@ def test_changes_are_captured_anew(change):
     assert graph.engine._recording is not None and graph.engine._recording is not before
 
 
-def test_learning_rate_from_outside_keeps_the_graph():
+def test_learning_rate_from_outside_keeps_the_graph(device):
     """Law: a learning rate set on the host is used by the next replay."""
-    graph, eager = make("graph", schedule="fixed"), make("eager", schedule="fixed")
+    graph, eager = make(device, "graph", schedule="fixed"), make(device, "eager", schedule="fixed")
     for seed in range(5):
         if seed == 3:
             recording = graph.engine._recording
@@ -230,9 +312,9 @@ def test_learning_rate_from_outside_keeps_the_graph():
     assert graph.engine._recording is recording is not None
 
 
-def test_checkpoint_loaded_while_captured():
+def test_checkpoint_loaded_while_captured(device):
     """Law: a checkpoint is what training continues from, whatever was captured before."""
-    graph, eager = make("graph"), make("eager")
+    graph, eager = make(device, "graph"), make(device, "eager")
     for seed in range(3):
         learn(graph, seed), learn(eager, seed)
     saved = copy.deepcopy(graph.save())
@@ -246,9 +328,9 @@ def test_checkpoint_loaded_while_captured():
         assert_same(graph, eager)
 
 
-def test_other_engines_may_run_in_between():
+def test_other_engines_may_run_in_between(device):
     """Law: a hook hands the update to the eager engine, its removal gives it back, and nothing is lost."""
-    graph, eager = make("auto"), make("eager")
+    graph, eager = make(device, "auto"), make(device, "eager")
     for seed in range(6):
         handle = graph.actor.mlp[0].register_forward_hook(lambda *_: None) if seed == 3 else None
         if seed in (3, 4):
@@ -263,7 +345,8 @@ def test_other_engines_may_run_in_between():
         assert_same(graph, eager)
 
 
-def test_waiting_updates_are_left_to_the_eager_engine():
+@only_on_a_gpu
+def test_waiting_updates_are_left_to_the_eager_engine(device):
     """Law: a symmetry that reads from the device is found before it is captured, and the reason names the place."""
 
     def mirror(env, obs, actions):
@@ -271,18 +354,19 @@ def test_waiting_updates_are_left_to_the_eager_engine():
             assert float(obs["policy"].sum()) is not None
         return SYMMETRY["data_augmentation_func"](env, obs, actions)
 
-    graph = make("auto", symmetry_cfg={**SYMMETRY, "data_augmentation_func": mirror})
+    graph = make(device, "auto", symmetry_cfg={**SYMMETRY, "data_augmentation_func": mirror})
     learn(graph, 0)
     with pytest.warns(RuntimeWarning, match="waits for the device at"):
         learn(graph, 1)
     assert graph.engine.name == "eager"
 
 
-def test_memory_does_not_grow_with_minibatches_or_updates():
+@only_on_a_gpu
+def test_memory_does_not_grow_with_minibatches_or_updates(device):
     """Law: the memory of a captured update is that of few minibatches, not of all, and replays add nothing."""
     peaks = {}
     for epochs in (1, 8):
-        graph = make("graph", num_learning_epochs=epochs, model_hidden_dims=[512, 512])
+        graph = make(device, "graph", num_learning_epochs=epochs, model_hidden_dims=[512, 512])
         for seed in range(2):
             learn(graph, seed)
         torch.cuda.synchronize()
