@@ -6,81 +6,13 @@
 #include "mlp/gemm.h"
 #include "rnn/cell.h"
 #include "rnn/launch.h"
+#include "rnn/matrix.h"
 
 namespace rslcore::RSLCORE_SIMD {
 namespace {
 
 int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
-}
-
-// A block of gates and the columns of a row that they depend on.
-struct Block {
-    int64_t gate;     // first
-    int64_t gates;    //
-    int64_t column;   // first
-    int64_t columns;  //
-};
-
-struct Blocks {
-    Block block[3];
-    int count;
-};
-
-// All gates of an LSTM see the whole row. Of a GRU, n has a part of x and one of h, which r multiplies.
-Blocks blocks_of(const RnnShape& s) {
-    const int64_t h = s.padded_units();
-    const int64_t width = s.row_width();
-    if (s.cell == RnnCell::lstm) {
-        return {{{0, 4 * h, 0, width}}, 1};
-    }
-    return {{{0, h, h, width - h}, {h, 2 * h, 0, width}, {3 * h, h, 0, h + 1}}, 3};
-}
-
-// Where a gate of our order stands among those of torch, for each of the two weights; -1: nowhere.
-int torch_gate(const RnnShape& s, int64_t gate, bool of_input) {
-    if (s.cell == RnnCell::lstm) {
-        return static_cast<int>(gate);
-    }
-    constexpr int kInput[] = {2, 0, 1, -1};
-    constexpr int kHidden[] = {-1, 0, 1, 2};
-    return of_input ? kInput[gate] : kHidden[gate];
-}
-
-// Both weights and biases as one matrix [4 H', row_stride] that rows are multiplied with.
-void assemble(const RnnShape& s, const RnnWeights<const float>& w, float* matrix) {
-    const int64_t h = s.padded_units();
-    const int64_t stride = s.row_stride();
-    std::memset(matrix, 0, sizeof(float) * static_cast<size_t>(s.gradient_size()));
-    for (int64_t gate = 0; gate < RnnShape::kGates; ++gate) {
-        const int input = torch_gate(s, gate, true);
-        const int hidden = torch_gate(s, gate, false);
-        for (int64_t u = 0; u < s.units; ++u) {
-            float* row = matrix + (gate * h + u) * stride;
-            if (hidden >= 0) {
-                const int64_t from = hidden * s.units + u;
-                std::memcpy(row, w.hh + from * s.units, sizeof(float) * static_cast<size_t>(s.units));
-                row[h] = w.bias_hh == nullptr ? 0.0f : w.bias_hh[from];
-            }
-            if (input >= 0) {
-                const int64_t from = input * s.units + u;
-                std::memcpy(row + s.first_input(), w.ih + from * s.inputs,
-                            sizeof(float) * static_cast<size_t>(s.inputs));
-                row[s.last_one()] = w.bias_ih == nullptr ? 0.0f : w.bias_ih[from];
-            }
-        }
-    }
-}
-
-// Gates through which a gradient reaches the hidden state, and those through which it reaches the input.
-Block hidden_gates(const RnnShape& s) {
-    const int64_t h = s.padded_units();
-    return s.cell == RnnCell::lstm ? Block{0, 4 * h, 0, h} : Block{h, 3 * h, 0, h};
-}
-
-Block input_gates(const RnnShape& s) {
-    const int64_t h = s.padded_units();
-    return {0, s.cell == RnnCell::lstm ? 4 * h : 3 * h, s.first_input(), s.inputs};
 }
 
 // Buffers of a tile of `envs` environments: step t of `rows` begins at rows + t * row_step.
@@ -138,7 +70,7 @@ void run_tile(const RnnArgs& args, const Tile& tile) {
     const RnnShape& s = args.shape;
     const int64_t units = s.padded_units();
     const bool lstm = s.cell == RnnCell::lstm;
-    const Blocks blocks = blocks_of(s);
+    const RnnBlocks blocks = blocks_of(s);
     for (int64_t e = 0; e < tile.envs; ++e) {
         copy_state(args.h_0 + (tile.first + e) * s.units, s.units, tile.rows + e * s.row_stride(), units);
         if (lstm) {
@@ -152,7 +84,7 @@ void run_tile(const RnnArgs& args, const Tile& tile) {
         load_inputs(args, tile, t, rows);
         const float* packed = args.packed;
         for (int b = 0; b < blocks.count; ++b) {
-            const Block& block = blocks.block[b];
+            const RnnBlock& block = blocks.block[b];
             gemm(tile.envs, block.gates, block.columns, rows + block.column, s.row_stride(), packed, {},
                  gates + block.gate, s.gate_stride());
             packed += mlp_packed_size(block.columns, block.gates);
@@ -198,7 +130,7 @@ void run_tile(const RnnArgs& args, const Tile& tile) {
 
 // Gradient with respect to the columns of `block`: through one gate after the other, so that what is packed
 // of each stays in the first cache.
-void back(const RnnShape& s, const Block& block, int64_t envs, const float* grads, const float* packed,
+void back(const RnnShape& s, const RnnBlock& block, int64_t envs, const float* grads, const float* packed,
           GemmStart start, float* to, int64_t stride) {
     const int64_t units = s.padded_units();
     for (int64_t gate = block.gate; gate < block.gate + block.gates; gate += units) {
@@ -220,9 +152,9 @@ void run_gradient_tile(const RnnGradientArgs& args, const Tile& tile, float* scr
     const RnnShape& s = args.shape;
     const int64_t units = s.padded_units();
     const bool lstm = s.cell == RnnCell::lstm;
-    const Blocks blocks = blocks_of(s);
-    const Block hidden = hidden_gates(s);
-    const Block input = input_gates(s);
+    const RnnBlocks blocks = blocks_of(s);
+    const RnnBlock hidden = hidden_gates(s);
+    const RnnBlock input = input_gates(s);
     const int64_t batch = steps_per_sum(s, tile.envs);
     const int64_t state = s.state_stride();
     float* carry_h = scratch;
@@ -275,7 +207,7 @@ void run_gradient_tile(const RnnGradientArgs& args, const Tile& tile, float* scr
         if (place == 0) {
             const int64_t steps = smaller(batch, s.steps - t);
             for (int b = 0; b < blocks.count; ++b) {
-                const Block& block = blocks.block[b];
+                const RnnBlock& block = blocks.block[b];
                 gemm_outer(block.gates, block.columns, steps * tile.envs, grad_gates + block.gate,
                            s.gate_stride(), rows + block.column, s.row_stride(),
                            sums + block.gate * s.row_stride() + block.column, s.row_stride());
@@ -306,20 +238,20 @@ void for_tiles(const RnnShape& s, int64_t chunk, const Body& body) {
 
 void rnn_packed_sizes(const RnnShape& shape, int64_t* forward, int64_t* backward) {
     *forward = 0;
-    const Blocks blocks = blocks_of(shape);
+    const RnnBlocks blocks = blocks_of(shape);
     for (int b = 0; b < blocks.count; ++b) {
         *forward += mlp_packed_size(blocks.block[b].columns, blocks.block[b].gates);
     }
-    const Block hidden = hidden_gates(shape);
-    const Block input = input_gates(shape);
+    const RnnBlock hidden = hidden_gates(shape);
+    const RnnBlock input = input_gates(shape);
     *backward = mlp_packed_size(hidden.gates, hidden.columns) + mlp_packed_size(input.gates, input.columns);
 }
 
 void rnn_pack(const RnnShape& shape, const RnnWeights<const float>& weights, float* matrix, float* packed) {
     assemble(shape, weights, matrix);
-    const Blocks blocks = blocks_of(shape);
+    const RnnBlocks blocks = blocks_of(shape);
     for (int b = 0; b < blocks.count; ++b) {
-        const Block& block = blocks.block[b];
+        const RnnBlock& block = blocks.block[b];
         pack_b_transposed(block.columns, block.gates, matrix + block.gate * shape.row_stride() + block.column,
                           shape.row_stride(), packed);
         packed += mlp_packed_size(block.columns, block.gates);
@@ -329,7 +261,7 @@ void rnn_pack(const RnnShape& shape, const RnnWeights<const float>& weights, flo
 void rnn_pack_backward(const RnnShape& shape, const RnnWeights<const float>& weights, bool with_inputs,
                        float* matrix, float* packed) {
     assemble(shape, weights, matrix);
-    for (const Block& block : {hidden_gates(shape), input_gates(shape)}) {
+    for (const RnnBlock& block : {hidden_gates(shape), input_gates(shape)}) {
         for (int64_t gate = block.gate; gate < block.gate + block.gates; gate += shape.padded_units()) {
             pack_b(shape.padded_units(), block.columns, matrix + gate * shape.row_stride() + block.column,
                    shape.row_stride(), packed);
