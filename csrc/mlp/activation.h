@@ -19,6 +19,9 @@ struct Activated {
     Vector derivative;
 };
 
+// All of float's numbers are 0 below the exponential of this.
+inline constexpr float kLeastExponent = -104.0f;
+
 namespace activation_detail {
 
 // exp(x) = 2^n (1 + p) with p = exp(r) - 1, x = n log(2) + r, |r| <= log(2) / 2.
@@ -26,10 +29,10 @@ struct Exponential {
     Vector n;
     Vector p;
 
-    // exp(x) for x <= 0; garbage but no trap above. Below -104 all of float's numbers are 0.
+    // exp(x) for x <= 0; garbage but no trap above.
     [[gnu::always_inline]] explicit Exponential(Vector x) {
         const Vector shift = vector_set(0x1.8p23f);  // its sum with a small number is rounded to an integer
-        x = vector_at_least(x, vector_set(-104.0f));
+        x = vector_at_least(x, vector_set(kLeastExponent));
         n = vector_fma(x, vector_set(1.44269504f), shift) - shift;
         // log(2) in two parts, the first short enough that n times it is exact.
         const Vector r =
@@ -165,11 +168,19 @@ struct Sigmoid {
     }
 };
 
-// z sigmoid(z); torch.nn.SiLU.
+// z sigmoid(z); torch.nn.SiLU. Where z < 0, z e is summed up before it is rounded.
 struct Swish {
     [[gnu::always_inline]] static Activated apply(Vector z) {
-        const Activated sigmoid = Sigmoid::apply(z);
-        return {z * sigmoid.value, vector_fma(z, sigmoid.derivative, sigmoid.value)};
+        const Vector zero{};
+        const activation_detail::Exponential exponential(-vector_abs(z));
+        const Vector e = exponential.exp();
+        const activation_detail::Divisor divisor(e);
+        const Vector m = divisor.divide(e);
+        const Vector sigmoid = vector_if_greater(z, zero, divisor.divide(vector_set(1.0f)), m);
+        // Further down the product is 0, though not that of an exponential which is bounded.
+        const Vector power = vector_scale(vector_at_least(z, vector_set(kLeastExponent)), exponential.n);
+        const Vector below = divisor.divide(vector_fma(power, exponential.p, power));
+        return {vector_if_greater(z, zero, z * sigmoid, below), vector_fma(z, vector_fma(-m, m, m), sigmoid)};
     }
 };
 

@@ -8,24 +8,9 @@
 
 #include <cstdint>
 
-namespace rslcore {
+#include "common/activation.h"
 
-// Element-wise functions of torch's modules with their default settings (mlp/activation.h). The numbers are
-// those of rslcore.ops.mlp.
-enum class Activation : int32_t {
-    identity,
-    elu,  // of torch.nn.CELU too
-    selu,
-    relu,
-    leaky_relu,
-    tanh,
-    sigmoid,
-    softplus,
-    gelu,
-    swish,
-    mish,
-};
-inline constexpr int64_t kActivations = 11;
+namespace rslcore {
 
 // Floats of a cache line, and of the widest register.
 inline constexpr int64_t kMlpLine = 16;
