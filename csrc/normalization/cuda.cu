@@ -2,70 +2,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "common/cuda.h"
+#include "common/cuda_columns.h"
 #include "normalization/launch.h"
 #include "normalization/normalization.h"
 
 namespace rslcore {
 namespace {
 
-constexpr int kBlock = 256;
+constexpr int kBlock = kColumnBlock;
 constexpr int kMergeColumns = 32;  // columns of a merging block; its other threads share the chunks
 constexpr int kBatch = 4;          // samples that a thread has in flight
 constexpr int kMergeSlices = kBlock / kMergeColumns;
 
-// [B, F] is cut by shape alone: a block takes `tile` columns of `chunk` rows, `fold` rows at a time, and each
-// of its threads keeps to one column, so that neighbouring threads read neighbouring addresses.
-struct Cut {
-    int64_t tile;    // columns of a block
-    int64_t tiles;   //
-    int64_t fold;    // rows read at a time
-    int64_t chunk;   // rows of a block
-    int64_t chunks;  //
-};
-
-Cut make_cut(int64_t rows, int64_t columns) {
-    constexpr int64_t kMinRowsPerThread = 8;
-    constexpr int64_t kMaxBlocks = 1024;  // bounds the partial sums, unless one chunk needs more
-    constexpr int64_t kMaxChunks = 512;   // keeps the merge short
-    Cut cut{};
-    cut.tile = std::min<int64_t>(columns, kBlock);
-    cut.tiles = (columns + cut.tile - 1) / cut.tile;
-    cut.fold = kBlock / cut.tile;
-    const int64_t max_chunks = std::clamp<int64_t>(kMaxBlocks / cut.tiles, 1, kMaxChunks);
-    cut.chunk = std::max(cut.fold * kMinRowsPerThread, (rows + max_chunks - 1) / max_chunks);
-    cut.chunks = (rows + cut.chunk - 1) / cut.chunk;
-    return cut;
-}
-
-// What one thread of a block works on: rows row, row + step, ... below end of one column.
-struct Slot {
-    int64_t chunk;
-    int64_t column;
-    int64_t row;
-    int64_t end;
-    bool used;
-};
-
-__device__ inline Slot thread_slot(const Cut& cut, int64_t rows, int64_t columns) {
-    const int64_t chunk = blockIdx.x / cut.tiles;
-    const int64_t tile = blockIdx.x % cut.tiles;
-    const int64_t first = chunk * cut.chunk;
-    const int64_t last = first + cut.chunk;
-    const int64_t thread = threadIdx.x;
-    const int64_t column = tile * cut.tile + thread % cut.tile;
-    return {
-        chunk,
-        column,
-        first + thread / cut.tile,
-        last < rows ? last : rows,
-        thread < cut.fold * cut.tile && column < columns,
-    };
-}
-
 // partials [chunks, 2, F]: the chunk's sums about the first row. The count before the update goes to
 // `old_count`, -1 if `until` is reached, and the new one into place: no later kernel reads the count itself.
 template <typename T>
-__global__ void moments_sums(MomentsArgs<T> args, Cut cut, double* partials, double* old_count) {
+__global__ void moments_sums(MomentsArgs<T> args, ColumnCut cut, double* partials, double* old_count) {
     __shared__ double sums[kBlock];
     __shared__ double squares[kBlock];
     if (blockIdx.x == 0 && threadIdx.x == 0) {
@@ -74,7 +26,7 @@ __global__ void moments_sums(MomentsArgs<T> args, Cut cut, double* partials, dou
         *old_count = frozen ? -1.0 : static_cast<double>(count);
         *args.count = frozen ? count : count + args.rows;
     }
-    const Slot slot = thread_slot(cut, args.rows, args.columns);
+    const ColumnSlot slot = column_slot(cut, args.rows, args.columns);
     double sum = 0.0;
     double square = 0.0;
     if (slot.used) {
@@ -129,8 +81,8 @@ __global__ void moments_merge(MomentsArgs<T> args, int64_t chunks, const double*
 }
 
 template <typename T>
-__global__ void normalize(NormalizeArgs<T> args, Cut cut) {
-    const Slot slot = thread_slot(cut, args.rows, args.columns);
+__global__ void normalize(NormalizeArgs<T> args, ColumnCut cut) {
+    const ColumnSlot slot = column_slot(cut, args.rows, args.columns);
     if (slot.used) {
         const T mean = args.mean[slot.column];
         const T scale = normalizer_scale(args.var[slot.column], args.eps);
@@ -166,7 +118,7 @@ __global__ void discount(const T* rewards, T* running, T gamma, int64_t numel) {
 }  // namespace
 
 int64_t moments_scratch_doubles(int64_t rows, int64_t columns) {
-    return rows * columns == 0 ? 1 : 2 * make_cut(rows, columns).chunks * columns + 1;
+    return rows * columns == 0 ? 1 : 2 * column_cut(rows, columns).chunks * columns + 1;
 }
 
 template <typename T>
@@ -175,10 +127,10 @@ int update_moments_cuda(const MomentsArgs<T>& args, double* scratch, void* strea
         return cudaSuccess;
     }
     const cudaStream_t stream = static_cast<cudaStream_t>(stream_handle);
-    const Cut cut = make_cut(args.rows, args.columns);
+    const ColumnCut cut = column_cut(args.rows, args.columns);
     double* const old_count = scratch;
     double* const partials = scratch + 1;
-    const unsigned int blocks = static_cast<unsigned int>(cut.chunks * cut.tiles);
+    const unsigned int blocks = cut.blocks();
     RSLCORE_LAUNCH(moments_sums<T>, blocks, kBlock, stream)(args, cut, partials, old_count);
     RSLCORE_LAUNCH(moments_merge<T>, grid_size(args.columns, kMergeColumns), kBlock, stream)(
         args, cut.chunks, partials, old_count);
@@ -190,8 +142,8 @@ int normalize_cuda(const NormalizeArgs<T>& args, void* stream_handle) {
     if (args.rows * args.columns == 0) {
         return cudaSuccess;
     }
-    const Cut cut = make_cut(args.rows, args.columns);
-    const unsigned int blocks = static_cast<unsigned int>(cut.chunks * cut.tiles);
+    const ColumnCut cut = column_cut(args.rows, args.columns);
+    const unsigned int blocks = cut.blocks();
     RSLCORE_LAUNCH(normalize<T>, blocks, kBlock, static_cast<cudaStream_t>(stream_handle))(args, cut);
     return cudaGetLastError();
 }

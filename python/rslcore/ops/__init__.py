@@ -4,6 +4,7 @@
 """Operators of on-policy reinforcement learning on torch tensors, CPU or CUDA. Needs nothing but torch."""
 
 from rslcore.ops.adam import clip_adam
+from rslcore.ops.bias_activation import bias_activation
 from rslcore.ops.cart_pole import cart_pole_reset, cart_pole_step
 from rslcore.ops.episode_stats import episode_stats
 from rslcore.ops.gae import gae
@@ -28,6 +29,7 @@ __all__ = [
     "PolicyNetwork",
     "PolicyStep",
     "Trajectories",
+    "bias_activation",
     "bind_policy_step",
     "cart_pole_reset",
     "cart_pole_step",

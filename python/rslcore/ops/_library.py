@@ -147,7 +147,7 @@ _WRITING = (
 )
 """Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
 
-_FUNCTIONAL = ("mlp", "normalize", "ppo_loss", "pad_trajectories", "unpad_trajectories", "rnn_scan")
+_FUNCTIONAL = ("bias_activation", "mlp", "normalize", "ppo_loss", "pad_trajectories", "unpad_trajectories", "rnn_scan")
 """Operators with a gradient, which return their result; their modules register what tracers and autograd need."""
 
 _compiled: dict[str, Callable[..., Any]] = {}

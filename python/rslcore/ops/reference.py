@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from rslcore.ops.reference_learning import clip_adam, kl_adaptive_lr, ppo_loss  # noqa: F401 - a part of this page
-from rslcore.ops.reference_policy import mlp  # noqa: F401 - a part of this page
+from rslcore.ops.reference_policy import bias_activation, mlp  # noqa: F401 - a part of this page
 from rslcore.ops.reference_policy import network as _network
 from rslcore.ops.reference_rnn import rnn_scan  # noqa: F401 - a part of this page
 

@@ -38,3 +38,8 @@ def mlp(
         number = activation if i + 1 < len(weights) else last_activation
         x = _activations.FUNCTIONS[number](linear(x, weight, bias))
     return x
+
+
+def bias_activation(x: torch.Tensor, bias: torch.Tensor, activation: int) -> torch.Tensor:
+    """f(x + bias) of products [*B, F], the activation by its number."""
+    return _activations.FUNCTIONS[activation](x + bias)
