@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 
 import pytest
@@ -219,6 +221,28 @@ def test_what_is_replaced_is_followed(change) -> None:
     assert fast._policy_steps.reason == ""
     for name, x in one.items():
         torch.testing.assert_close(x, other[name], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda ppo: pickle.loads(pickle.dumps(ppo))], ids=["copy", "pickle"])
+def test_a_copy_acts_with_its_own_tensors(copied) -> None:
+    """A copy of an algorithm goes on as the original would, and leaves the original alone."""
+    ppo = make_ppo()
+    roll_out(ppo)
+    ppo.storage.clear()
+    ppo.act(OBS)
+    other = copied(ppo)
+    ppo.storage.clear()
+    other.storage.clear()
+    kept = [x.clone() for x in (ppo.storage.actions, ppo.storage.values, ppo.storage.observations["policy"])]
+    with torch.no_grad():
+        other.critic.mlp[2].bias.add_(1.0)
+    values = roll_out(other, start=3)["values"]
+    assert other._policy_steps.reason == ""
+    now = (ppo.storage.actions, ppo.storage.values, ppo.storage.observations["policy"])
+    assert all(map(torch.equal, kept, now))
+    one = roll_out(ppo, start=3)
+    torch.testing.assert_close(values, one["values"] + 1.0)
+    assert torch.equal(other.storage.actions, ppo.storage.actions)
 
 
 def freeze(ppo: PPO) -> None:

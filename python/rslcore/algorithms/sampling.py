@@ -101,6 +101,10 @@ class PolicySteps:
         self._std = torch.empty(0)
         self._calls: list[tuple[Slot, Callable[[int, int], None]] | None] = []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the models: a copy has others, and finds them when it acts."""
+        return vars(PolicySteps(enabled=self._enabled))
+
     def act(self, actor: MLPModel, critic: MLPModel, sampler: ActionSampler | None, storage: RolloutStorage) -> bool:
         """Let the models act on the observations stored in the current step.
 

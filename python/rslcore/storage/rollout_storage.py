@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter, is_
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
 from tensordict import TensorDict
@@ -115,6 +115,10 @@ class RolloutStorage:
         self._slots: list[Slot | None] = []
         self._slot_buffers: tuple[torch.Tensor, ...] = ()
         self._rooms: dict[str, torch.Tensor] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the slots: those of a copy must be views of its own buffers."""
+        return {**vars(self), "_current": None, "_slots": [], "_slot_buffers": ()}
 
     def slot(self) -> Slot:
         """Return where the current step is kept, the same object in every rollout.
