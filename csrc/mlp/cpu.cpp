@@ -42,11 +42,9 @@ void mlp_pack_layers(const MlpArgs& args, int64_t begin, int64_t end) {
 void mlp_forward_chunks(const MlpArgs& args, float* workspace, int64_t begin, int64_t end) {
     const int64_t in = args.mlp.width[0];
     const int64_t out = args.mlp.width[args.mlp.layers];
-    const MlpInput input{args.x, in, in, nullptr, nullptr};
     MlpTile tile(args.mlp, args.packed, workspace, mlp_tile_rows(args.mlp));
     for_each_tile(args, begin, end, [&](int64_t, int64_t row, int64_t rows) {
-        mlp_load(&input, 1, row, rows, tile.input(), tile.input_stride());
-        tile.forward(rows);
+        tile.forward(rows, args.x + row * in, in);
         copy_rows(rows, out, tile.output(), tile.output_stride(), args.y + row * out, out);
     });
 }

@@ -154,13 +154,18 @@ class MlpTile {
     float* output() { return value_[mlp_.layers]; }
     int64_t output_stride() const { return mlp_stride(mlp_.width[mlp_.layers]); }
 
-    void forward(int64_t rows) {
+    void forward(int64_t rows) { forward(rows, input(), input_stride()); }
+
+    // The same of rows that lie elsewhere, as they are. Not before backward, which reads input().
+    void forward(int64_t rows, const float* x, int64_t x_stride) {
         for (int64_t l = 0; l < mlp_.layers; ++l) {
             const MlpPacked place = mlp_packed(mlp_, l);
             const int64_t out = mlp_.width[l + 1];
             const int64_t stride = mlp_stride(out);
+            const float* from = l == 0 ? x : value_[l];
+            const int64_t from_stride = l == 0 ? x_stride : mlp_stride(mlp_.width[l]);
             const auto layer = [&](const auto& epilogue) {
-                gemm(rows, out, mlp_.width[l], value_[l], mlp_stride(mlp_.width[l]), packed_ + place.weight,
+                gemm(rows, out, mlp_.width[l], from, from_stride, packed_ + place.weight,
                      {packed_ + place.bias, 0}, value_[l + 1], stride, epilogue);
             };
             if (mlp_.activation_of(l) == Activation::identity) {
