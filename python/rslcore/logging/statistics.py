@@ -152,7 +152,7 @@ class LogAverages:
 
 def _on_host(value: torch.Tensor) -> bool:
     """Return whether reading the tensor costs no wait for a device."""
-    return value.device.type == "cpu"
+    return value.is_cpu
 
 
 def _sum_of(key: str, value: Any) -> tuple[float, int]:  # noqa: ANN401

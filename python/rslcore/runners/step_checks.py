@@ -109,7 +109,7 @@ class StepChecks:
 
 def _on_host(tensor: torch.Tensor) -> bool:
     """Return whether reading the tensor costs no wait for a device."""
-    return tensor.device.type == "cpu"
+    return tensor.is_cpu
 
 
 def _bad_rows(tensor: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
