@@ -65,7 +65,7 @@ def measure(shape: str, device: torch.device, rounds: int) -> dict[str, Any]:
         "case": f"rollout {shape}: all but the environment, per env step",
         "us": {name: round(us, 2) for name, us in medians.items()},
         "rsl_rl_over_rslcore": round(medians["rsl_rl"] / medians["rslcore"], 2),
-        "acting": getattr(sides["rslcore"][0]._policy_steps, "reason", "") or "captured",
+        "acting": getattr(sides["rslcore"][0]._policy_steps, "reason", "") or "one operator or graph",
     }
 
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from rslcore import ops
 from rslcore.engine.known import KnownMLP, describe_mlp
 from rslcore.engine.learner import Learner, PPORule
-from rslcore.ops import _library
+from rslcore.ops import _activations, _library
 
 TERMS = ("value", "surrogate", "entropy")
 """What is reported of a minibatch, in the order of the eager rule."""
@@ -43,6 +44,8 @@ def known_job(learner: Learner) -> KnownJob | str:
     for role, known in (("actor", actor), ("critic", critic)):
         if isinstance(known, str):
             return f"the {role} {known}"
+        if known.activation not in _activations.NUMBERS:
+            return f"the {role} has an activation without a kernel: {known.activation}"
     assert isinstance(actor, KnownMLP) and isinstance(critic, KnownMLP)
     if actor.distribution is None or critic.distribution is not None or critic.biases[-1].numel() != 1:
         return "actor and critic are not a policy and a value function"
@@ -90,8 +93,8 @@ class KnownGradients:
         actor_input, critic_input = self._inputs_of(batch)
         distribution = rule.actor.distribution
         with fork.beside():
-            values = rule.critic.mlp(critic_input)
-        distribution.update(rule.actor.mlp(actor_input))
+            values = _evaluate(self._job.critic, critic_input)
+        distribution.update(_evaluate(self._job.actor, actor_input))
         mean, std = distribution._batch
         fork.join()
         _, stats, *towards = _library.run(
@@ -130,6 +133,13 @@ class KnownGradients:
                 inputs = tuple(model.get_latent(batch.observations) for model in (rule.actor, rule.critic))
             self._inputs[key] = inputs
         return inputs
+
+
+def _evaluate(known: KnownMLP, x: torch.Tensor) -> torch.Tensor:
+    """The output of a network for what it sees [b, D]: a library's matrix products, each with one kernel behind it."""
+    for weight, bias in zip(known.weights[:-1], known.biases[:-1], strict=True):
+        x = ops.bias_activation(x.mm(weight.t()), bias, known.activation)
+    return torch.addmm(known.biases[-1], x, known.weights[-1].t())
 
 
 class Fork:
