@@ -61,6 +61,12 @@ struct MinibatchNoise {
     float* gradient;  // [A] or nullptr
 };
 
+// The grain that leaves some units of so many floats to one thread, unless together they are too many for it.
+inline int64_t serial_below(int64_t units, int64_t floats) {
+    constexpr int64_t kSerialFloats = 256 * 1024;
+    return units * floats < kSerialFloats ? units : 1;
+}
+
 // Everything: `terms` are value loss, surrogate loss, entropy and KL divergence, means over the rows.
 template <typename Parallel>
 void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const Parallel& parallel,
@@ -78,15 +84,18 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
             }
         }
     }
+    // Waking threads costs some tens of microseconds where they sleep between calls: packing and summing are
+    // left to the calling one unless they are large.
     const int64_t layer_floats = args.gradients_size / layers;
-    parallel(layers, grain_units(4 * layer_floats),
+    parallel(layers, serial_below(layers, layer_floats),
              [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_prepare, args, begin, end); });
     parallel(args.chunks * kMinibatchRoles, int64_t{1},
              [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_units, args, begin, end); });
     const int64_t count = static_cast<int64_t>(pieces.size());
-    parallel(count, grain_units(args.chunks * args.gradients_size / count), [&](int64_t begin, int64_t end) {
-        RSLCORE_SIMD_CALL(minibatch_reduce, args, pieces.data(), begin, end);
-    });
+    parallel(count, serial_below(count, args.chunks * args.gradients_size / count),
+             [&](int64_t begin, int64_t end) {
+                 RSLCORE_SIMD_CALL(minibatch_reduce, args, pieces.data(), begin, end);
+             });
 
     std::vector<double> sums(static_cast<size_t>(args.sums_size), 0.0);
     for (int64_t unit = 0; unit < args.chunks * kMinibatchRoles; ++unit) {

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -263,13 +264,13 @@ class RolloutStorage:
         rows = num_mini_batches * size
         if permutation is not None and permutation.shape != (rows,):
             raise ValueError(f"RolloutStorage: `permutation` must be [{rows}], got {list(permutation.shape)}")
-        batches: list[dict[str, torch.Tensor]] = []
+        batches: list[Batch] = []
         for _ in range(num_epochs):
             if reshuffle or not batches:
                 index = self.draw_permutation(rows) if permutation is None else permutation
-                batches = self._shuffled(index, size)
-            for fields in batches:
-                yield self._batch_of(fields, size)
+                batches = [self._batch_of(fields, size) for fields in self._shuffled(index, size)]
+            for batch in batches:  # copies, as the fields of a batch may be replaced
+                yield copy.copy(batch)
 
     def recurrent_mini_batch_generator(
         self, num_mini_batches: int, num_epochs: int = 8, *, padded: bool = True
