@@ -379,3 +379,16 @@ def test_memory_does_not_grow_with_minibatches_or_updates(device):
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
     assert peaks[8] <= 1.5 * peaks[1] + 2**23
+
+
+def test_copies_capture_their_own(device):
+    """Law: a copy of an algorithm learns the same from its own tensors, and leaves those of the original alone."""
+    ours, eager = make(device, "graph"), make(device, "eager")
+    for seed in range(3):
+        learn(ours, seed), learn(eager, seed)
+    twin = copy.deepcopy(ours)
+    before = [parameter.clone() for parameter in ours.actor.parameters()]
+    for seed in range(3, 6):
+        learn(twin, seed), learn(eager, seed)
+        assert_same(twin, eager)
+    assert all(map(torch.equal, before, ours.actor.parameters()))

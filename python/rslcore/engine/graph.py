@@ -48,6 +48,10 @@ class GraphEngine:
         self._outputs: list[tuple[Distribution, Any]] = []
         """What the last minibatch left in the models' distributions: it is where the graph writes it."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the graph: a copy of an algorithm has other tensors, and captures its own."""
+        return vars(type(self)())
+
     def can_run(self, learner: Learner) -> str | None:
         """Return why the update cannot be captured; None if it can."""
         return self._refusal or refusal(learner, str(self.device_type))

@@ -122,6 +122,7 @@ class KnownGradients:
             parameters += self._predictor
             terms.append(loss.detach())
         fork.join()
+        distribution.take(mean.detach(), std.detach())
         return terms, stats[3], dict(zip(map(id, parameters), gradients, strict=True))
 
     def _inputs_of(self, batch: Any) -> tuple[torch.Tensor, ...]:  # noqa: ANN401

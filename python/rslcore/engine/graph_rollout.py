@@ -79,6 +79,10 @@ class CapturedPolicySteps:
         self._pool: Any = None
         self._is_warm = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the graphs: a copy of an algorithm has other tensors, and captures its own."""
+        return vars(CapturedPolicySteps(enabled=self._enabled, use_tf32=self._use_tf32))
+
     def act(self, actor: Any, critic: Any, sampler: Any, storage: RolloutStorage) -> bool:  # noqa: ANN401
         """Let the models act on the observations stored in the current step.
 

@@ -197,6 +197,7 @@ class Logger:
             mean_intrinsic_reward=_mean(self.irewbuffer) if self._has_rnd else None,
             rnd_weight=rnd_weight,
             extras=extras,
+            peak_memory=_peak_memory(self.device),
         )
         self._write(report)
         self.console.iteration(report, minimal=print_minimal, width=width, pad=pad)
@@ -286,6 +287,12 @@ class Logger:
         function = getattr(self.writer, method, None)
         if callable(function):
             function(*arguments)
+
+
+def _peak_memory(device: torch.device | str) -> float | None:
+    """Most memory that tensors ever took on a GPU, MiB; asks torch's allocator, not the device."""
+    on_gpu = torch.device(device).type == "cuda"
+    return torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else None
 
 
 def _mean(values: Iterable[float]) -> float | None:

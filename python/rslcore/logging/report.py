@@ -50,6 +50,8 @@ class IterationReport:
     """Weight of the intrinsic rewards, where there are such."""
     extras: dict[str, float]
     """What the environment reports, averaged over the iteration."""
+    peak_memory: float | None = None
+    """Most memory that torch's tensors took on the GPU since the run began, in MiB; None on the CPU."""
 
     @property
     def iteration_time(self) -> float:
@@ -73,6 +75,8 @@ class IterationReport:
             "Perf/collection_time": self.collection_time,
             "Perf/learning_time": self.learning_time,
         }
+        if self.peak_memory is not None:
+            values["Perf/peak_memory_mib"] = self.peak_memory
         episodes = {
             "Rnd/mean_extrinsic_reward": self.mean_extrinsic_reward,
             "Rnd/mean_intrinsic_reward": self.mean_intrinsic_reward,
