@@ -32,6 +32,7 @@ SETTINGS = {
     "adamw": {"schedule": "fixed", "optimizer": "adamw"},
     "sgd": {"schedule": "fixed", "optimizer": "sgd"},
     "tanh": {"schedule": "fixed", "models__activation": "tanh"},
+    "one_environment": {"schedule": "fixed", "num_mini_batches": 13},
 }
 
 

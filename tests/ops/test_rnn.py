@@ -139,8 +139,9 @@ def test_what_is_not_saved_changes_nothing(kind: str) -> None:
     """Law: without gradient, where nothing is kept, the same bits; an empty rollout has its states for results."""
     case = Case(kind, (5, 40, 3, 9))
     graded = case.run(case.inputs())
-    with torch.no_grad():
-        assert all(torch.equal(x, y) for x, y in zip(case.run(case.inputs()), graded, strict=True))
+    for without in (torch.no_grad(), torch.inference_mode()):
+        with without:
+            assert all(torch.equal(x, y) for x, y in zip(case.run(case.inputs()), graded, strict=True))
     inputs = case.inputs()
     output, *states = case.operator(inputs[0][:0], case.dones[:0], *inputs[1:])
     assert output.shape == (0, 40, 9) and torch.equal(states[0], case.states[0])
