@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=["XS", "M", "S"])
     parser.add_argument("--peers", nargs="+", default=list(PEERS), help=f"default: {' '.join(PEERS)}")
     parser.add_argument("--iterations", type=int, help="timed iterations of every trainer; by default by shape")
+    parser.add_argument("--warm-up", type=int, default=measure.WARM_UP, help="iterations before; 1 is the least")
     parser.add_argument("--threads", type=int, nargs="+", default=[2], help="torch threads; several are compared")
     parser.add_argument(
         "--environment", choices=["stream", "cart-pole"], default="stream", help="default: prepared transitions"
@@ -111,6 +112,8 @@ def main() -> None:
     if arguments.plot:
         picture.draw(RESULTS / "train_iteration", RESULTS / "train_iteration.png")
         return
+    if arguments.warm_up < 1 or (arguments.iterations or 1) < 1:
+        parser.error("--warm-up and --iterations must be at least 1")
     os.environ.pop("OMP_WAIT_POLICY", None)
     if arguments.omp_wait_policy == "passive":  # "active" would let those spin whose turn it is not
         os.environ["OMP_WAIT_POLICY"] = "passive"
@@ -120,7 +123,8 @@ def main() -> None:
     for shape in arguments.shapes:
         try:
             result = measure.measure(
-                shape, names, arguments.environment, arguments.threads, arguments.iterations, arguments.seed
+                *(shape, names, arguments.environment, arguments.threads),
+                *(arguments.iterations, arguments.seed, arguments.warm_up),
             )
         except measure.JobsDifferError as error:
             raise SystemExit(f"train_iteration: not comparable: {error}") from error

@@ -18,7 +18,7 @@ PHASES = ("rollout", "returns", "update", "rest", "total", "environment")
 PATIENCE = 2.0
 """Seconds of a first iteration after which whoever watches is told how long it took."""
 WARM_UP = 2
-"""Iterations that are not timed: the first one is also the one that is checked."""
+"""Iterations that are not timed, unless told otherwise: the first one is also the one that is checked."""
 
 
 class JobsDifferError(Exception):
@@ -86,7 +86,13 @@ def check_same(peers: list[Peer]) -> None:
 
 
 def measure(
-    shape_name: str, names: list[str], environment: str, threads: list[int], iterations: int | None, seed: int
+    shape_name: str,
+    names: list[str],
+    environment: str,
+    threads: list[int],
+    iterations: int | None,
+    seed: int,
+    warm_up: int = WARM_UP,
 ) -> dict[str, Any]:
     """Time all trainers on one shape, in turns, at every number of threads.
 
@@ -97,7 +103,7 @@ def measure(
     peers: list[Peer] = []
     try:
         peers.extend(Peer(name, shape, environment, count, seed) for count in threads for name in names)
-        for number in range(WARM_UP + (iterations or shape.iterations)):
+        for number in range(warm_up + (iterations or shape.iterations)):
             for peer in peers:
                 record = peer.iterate()
                 if not number and sum_of(record) > PATIENCE:
@@ -113,8 +119,8 @@ def measure(
             "flops": shape.flops(),
             "seed": seed,
             "iterations": iterations or shape.iterations,
-            "warm_up": WARM_UP,
-            "peers": [summary(peer) for peer in peers],
+            "warm_up": warm_up,
+            "peers": [summary(peer, warm_up) for peer in peers],
         }
     finally:
         for peer in peers:
@@ -126,9 +132,9 @@ def sum_of(record: dict[str, Any]) -> float:
     return sum(record["seconds"][phase] for phase in ("rollout", "returns", "update", "rest"))
 
 
-def summary(peer: Peer) -> dict[str, Any]:
+def summary(peer: Peer, warm_up: int) -> dict[str, Any]:
     """Medians and spread of one trainer."""
-    timed = peer.records[WARM_UP:]
+    timed = peer.records[warm_up:]
     phases = {}
     for phase in PHASES:
         values = [sum_of(record) if phase == "total" else record["seconds"][phase] for record in timed]
