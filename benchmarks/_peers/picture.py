@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from _peers.job import SHAPES
+from _peers.measure import fastest
 
 COLORS = {"rollout": "tab:blue", "returns": "tab:green", "update": "tab:orange", "rest": "tab:gray"}
 LABELS = {
@@ -63,19 +64,19 @@ def draw(folder: Path, target: Path) -> None:
         axes.axis("off")
     handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in COLORS.values()]
     figure.legend(handles, LABELS.values(), loc="outside lower center", ncols=len(COLORS), frameon=False)
-    machine, first = found[0]
+    machine = found[0][0]
     figure.suptitle(
         "One iteration of PPO, 24 steps, 5 epochs x 4 minibatches, on an environment that costs nothing\n"
-        f"{machine['processor']}, {first['peers'][0]['threads']} threads. "
-        "Medians; whiskers: quartiles of the total; 2x: takes twice as long as rslcore"
+        f"{machine['processor']}, {machine['cores']} cores; each on the number of threads that suits it best. "
+        "Medians; whiskers: quartiles of the total; 2x: twice as long as rslcore"
     )
     figure.savefig(target, dpi=110)
 
 
 def draw_shape(axes: Any, result: dict[str, Any]) -> None:  # noqa: ANN401
     """Draw one panel."""
-    most = max(peer["threads"] for peer in result["peers"])
-    peers = [peer for peer in result["peers"] if peer["threads"] == most]
+    names = dict.fromkeys(peer["peer"] for peer in result["peers"])
+    peers = [fastest([peer for peer in result["peers"] if peer["peer"] == name], "total") for name in names]
     for row, peer in enumerate(peers):
         left = 0.0
         for phase, color in COLORS.items():
@@ -93,7 +94,10 @@ def draw_shape(axes: Any, result: dict[str, Any]) -> None:  # noqa: ANN401
                 f"\n update {update / own['update']['median_ms']:.2f}x, all {total / own['total']['median_ms']:.2f}x"
             )
         axes.text(max(left, high), row, text, va="center", fontsize=8)
-    axes.set_yticks(range(len(peers)), [f"{peer['peer']} {peer['version']}" for peer in peers])
+    labels = [
+        f"{peer['peer']} {peer['version']}\n{peer['threads']} thread{'s' * (peer['threads'] > 1)}" for peer in peers
+    ]
+    axes.set_yticks(range(len(peers)), labels)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.42 * max(peer["phases"]["total"]["quartiles_ms"][1] for peer in peers))
     axes.set_xlabel("milliseconds per iteration")
