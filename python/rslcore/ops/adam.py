@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
 
 import torch
+from torch.autograd.graph import increment_version
 
 from rslcore import _checks as checks
 from rslcore.ops import _library, _tensors
@@ -66,13 +69,7 @@ def clip_adam(
     if group_sizes is None:
         group_sizes = (len(params),)
     _check_numbers(group_sizes, max_norm, lr, betas, eps, weight_decay, decoupled_weight_decay)
-    lists = {
-        "params": params,
-        "grads": grads,
-        "exp_avgs": exp_avgs,
-        "exp_avg_sqs": exp_avg_sqs,
-        "steps": steps,
-    }
+    lists = (params, grads, exp_avgs, exp_avg_sqs, steps)
     numbers = (
         list(group_sizes),
         max_norm if max_norm is None else float(max_norm),
@@ -81,31 +78,35 @@ def clip_adam(
     with torch.no_grad():
         norms = _run_as_is(lists, numbers)
         if norms is None:
-            _check_tensors(lists, group_sizes)
-            norms = _run_on_copies(lists, numbers)
+            named = dict(zip(_LISTS, lists, strict=True))
+            _check_tensors(named, group_sizes)
+            norms = _run_on_copies(named, numbers)
     return norms
 
 
-def _run_as_is(lists: dict[str, Sequence[torch.Tensor]], numbers: tuple) -> torch.Tensor | None:
+_LISTS = ("params", "grads", "exp_avgs", "exp_avg_sqs", "steps")
+_is_meta = attrgetter("is_meta")
+
+
+def _run_as_is(lists: tuple[Sequence[torch.Tensor], ...], numbers: tuple) -> torch.Tensor | None:
     """Hand the lists to the operator unchecked, as they nearly always fit; None if it refused and changed nothing."""
-    params = lists["params"]
+    params = lists[0]
     if _OP not in _library._compiled or torch.compiler.is_compiling() or _library.transformed():
         return None
-    if not all(isinstance(x, list) for x in lists.values()) or not params or type(params[0]) not in _PLAIN:
+    if not isinstance(params, (list, tuple)) or not params:
         return None
-    if any(x.is_meta for tensors in lists.values() for x in tensors if isinstance(x, torch.Tensor)):
+    if type(params[0]) not in (torch.nn.Parameter, torch.Tensor):
         return None
-    norms = params[0].new_zeros(len(numbers[0]))
+    written = list(chain.from_iterable(lists))
     try:
-        _library._compiled[_OP](*lists.values(), *numbers, norms)
-    except (RuntimeError, NotImplementedError):  # NotImplementedError: tensors of another device
+        if any(map(_is_meta, written)):  # of which the dispatcher would make a call that does nothing
+            return None
+        norms = params[0].new_zeros(len(numbers[0]))
+        _library._compiled[_OP](*lists, *numbers, norms)
+    except (RuntimeError, NotImplementedError, AttributeError, TypeError):  # not tensors, or tensors of another device
         return None
-    for tensors in lists.values():
-        torch.autograd.graph.increment_version(tensors)
+    increment_version(written)
     return norms
-
-
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
 def _run_on_copies(lists: dict[str, Sequence[torch.Tensor]], numbers: tuple) -> torch.Tensor:
@@ -130,6 +131,16 @@ def _check_numbers(
     weight_decay: float,
     decoupled_weight_decay: bool,
 ) -> None:
+    """Refuse numbers that do not fit."""
+    if (
+        type(betas) is tuple
+        and all(type(x) is float and x >= 0.0 for x in (lr, eps, weight_decay, *betas, max_norm))
+        and len(betas) == 2
+        and max(betas) < 1.0
+        and type(decoupled_weight_decay) is bool
+        and all(type(size) is int for size in group_sizes)
+    ):  # as it nearly always is: the checks by name take longer than the step of a small network
+        return
     for number, size in enumerate(group_sizes):
         checks.integer(_OP, f"group_sizes[{number}]", size)
     infinity = float("inf")
