@@ -57,7 +57,7 @@ SMALL_GRIDS = (
     Edit("csrc/cart_pole/cuda.cu", "kMaxBlocks = 4096", "kMaxBlocks = 3"),
     Edit("csrc/gae/cuda.cu", "kMaxScanBlocks = 2048", "kMaxScanBlocks = 3"),
     Edit("csrc/episode_stats/cuda.cu", "kMaxBlocks = 1024", "kMaxBlocks = 3"),
-    Edit("csrc/ppo_loss/cuda.cu", "kMaxBlocks = 512", "kMaxBlocks = 3"),
+    Edit("csrc/ppo_loss/cuda.cu", "kMaxBlocks = 512", "kMaxBlocks = 2"),
 )
 """Loops over several rounds go round with few environments, so that a case takes milliseconds."""
 
