@@ -355,9 +355,10 @@ def test_waiting_updates_are_left_to_the_eager_engine(device):
         return SYMMETRY["data_augmentation_func"](env, obs, actions)
 
     graph = make(device, "auto", symmetry_cfg={**SYMMETRY, "data_augmentation_func": mirror})
-    learn(graph, 0)
+    for seed in range(2):
+        learn(graph, seed)
     with pytest.warns(RuntimeWarning, match="waits for the device at"):
-        learn(graph, 1)
+        learn(graph, 2)
     assert graph.engine.name == "eager"
 
 
@@ -392,3 +393,19 @@ def test_copies_capture_their_own(device):
         learn(twin, seed), learn(eager, seed)
         assert_same(twin, eager)
     assert all(map(torch.equal, before, ours.actor.parameters()))
+
+
+def test_an_update_that_waits_is_tried_twice(device, monkeypatch):
+    """Law: a wait while things are set up is forgiven, a second one is not, and the reason names the place."""
+    waits = [["setup.py:1"], [], ["model.py:7"], ["model.py:8"]]
+    monkeypatch.setattr(engine_module, "warm_up", lambda *arguments: run_at_once(*arguments) or waits.pop(0))
+    alg = make(device, "graph")
+    for seed in range(3):
+        learn(alg, seed)
+    assert alg.engine._recording is not None
+    alg.clip_param = 0.1
+    for seed in range(2):
+        learn(alg, seed)
+    rollout(alg, 5)
+    with pytest.raises(ValueError, match=r"the update waits for the device at model.py:8"):
+        alg.update()

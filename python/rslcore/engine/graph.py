@@ -40,6 +40,7 @@ class GraphEngine:
         self._recording: Recording | None = None
         self._print: dict[str, Any] = {}
         self._changes = 0
+        self._has_waited = False
         self._refusal: str | None = None
         self._counter: torch.Tensor | None = None
         """Number of the next permutation, on the device."""
@@ -78,38 +79,49 @@ class GraphEngine:
         self._counter.fill_(storage.offset)
         storage.counter = self._counter
         try:
-            self._run(learner, batches, device)
+            update = self._run(learner, batches, device)
         finally:
             storage.counter = None
-        assert self._update is not None
-        return self._update.read()
+        return update.read()
 
-    def _run(self, learner: Learner, batches: Iterable[Any], device: torch.device) -> None:
+    def _run(self, learner: Learner, batches: Iterable[Any], device: torch.device) -> StaticUpdate:
+        """Queue all work of an update; returns where its results will be."""
         now = fingerprint(learner)
         if self._update is None or now != self._print:
             self._note_change(now)
-            self._recording, self._update = None, StaticUpdate(learner, device)
-            self._update.load()
-            waits = warm_up(self._update.body(batches), self._update.between, device)
-            self._print = fingerprint(learner)
-            if waits:
-                self._refusal = f"the update waits for the device at {waits[0]}"
-            return
-        update, storage = self._update, learner.storage  # type: ignore[attr-defined]
+            return self._warm_up(learner, batches, device)
+        update = self._update
         update.load()
-        if self._recording is not None:
-            self._recording.replay(update.between)
-            storage.offset += self._draws
-            for distribution, output in self._outputs:
-                vars(distribution)["_batch"] = output
-            self._changes = 0
-            return
+        if self._recording is None:
+            self._capture(learner, update, batches, device)
+            return update
+        self._recording.replay(update.between)
+        learner.storage.offset += self._draws  # type: ignore[attr-defined]
+        for distribution, output in self._outputs:
+            vars(distribution)["_batch"] = output
+        self._changes = 0
+        return update
+
+    def _warm_up(self, learner: Learner, batches: Iterable[Any], device: torch.device) -> StaticUpdate:
+        update = StaticUpdate(learner, device)
+        update.load()
+        waits = warm_up(update.body(batches), update.between, device)
+        self._recording, self._update, self._print = None, update, fingerprint(learner)
+        if waits and self._has_waited:
+            self._refusal = f"the update waits for the device at {waits[0]}"
+        elif waits:  # perhaps for something that is set up once: the next update tells
+            self._update = None
+        self._has_waited = bool(waits)
+        return update
+
+    def _capture(self, learner: Learner, update: StaticUpdate, batches: Iterable[Any], device: torch.device) -> None:
+        storage = learner.storage  # type: ignore[attr-defined]
         recording, first = Recording(device), storage.offset
         try:
             recording.capture(update.body(batches), update.between)
         except RuntimeError as error:
             self._refusal = f"the update could not be captured: {str(error).splitlines()[0]}"
-            raise
+            raise RuntimeError(f"GraphEngine: {self._refusal}; `engine='eager'` captures nothing") from error
         self._recording, self._draws = recording, storage.offset - first
         self._outputs = [
             (module, module._batch)
