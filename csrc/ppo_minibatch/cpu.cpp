@@ -71,30 +71,27 @@ void minibatch_prepare(const MinibatchArgs& args, int64_t begin, int64_t end) {
     }
 }
 
-void minibatch_units(const MinibatchArgs& args, int64_t begin, int64_t end) {
-    float* const workspace = args.workspaces + begin * args.workspace_size;
+void minibatch_unit(const MinibatchArgs& args, int64_t unit, float* workspace) {
+    const int64_t chunk = unit / kMinibatchRoles;
+    const int64_t role = unit % kMinibatchRoles;
+    const MinibatchModel& model = args.model[role];
     float* const row_numbers = workspace + args.workspace_size - mlp_padded(args.tile_rows);
-    for (int64_t unit = begin; unit < end; ++unit) {
-        const int64_t chunk = unit / kMinibatchRoles;
-        const int64_t role = unit % kMinibatchRoles;
-        const MinibatchModel& model = args.model[role];
-        float* const gradients = args.gradients + chunk * args.gradients_size + model.gradients_begin;
-        double* const sums = args.sums + unit * args.sums_size;
-        memset(gradients, 0, static_cast<size_t>(mlp_gradient_size(model.mlp)) * sizeof(float));
-        memset(sums, 0, static_cast<size_t>(args.sums_size) * sizeof(double));
-        MlpTile tile(model.mlp, model.packed, workspace, args.tile_rows);
-        const int64_t last = ppo_smaller((chunk + 1) * args.chunk_rows, args.rows);
-        for (int64_t first = chunk * args.chunk_rows; first < last; first += args.tile_rows) {
-            const int64_t rows = ppo_smaller(args.tile_rows, last - first);
-            mlp_load(model.inputs, model.num_inputs, first, rows, tile.input(), tile.input_stride());
-            tile.forward(rows);
-            if (role == kMinibatchActor) {
-                actor_loss(args, first, rows, tile, row_numbers, sums);
-            } else {
-                critic_loss(args, first, rows, tile, row_numbers, sums);
-            }
-            tile.backward(rows, gradients);
+    float* const gradients = args.gradients + chunk * args.gradients_size + model.gradients_begin;
+    double* const sums = args.sums + unit * args.sums_size;
+    memset(gradients, 0, static_cast<size_t>(mlp_gradient_size(model.mlp)) * sizeof(float));
+    memset(sums, 0, static_cast<size_t>(args.sums_size) * sizeof(double));
+    MlpTile tile(model.mlp, model.packed, workspace, args.tile_rows);
+    const int64_t last = ppo_smaller((chunk + 1) * args.chunk_rows, args.rows);
+    for (int64_t first = chunk * args.chunk_rows; first < last; first += args.tile_rows) {
+        const int64_t rows = ppo_smaller(args.tile_rows, last - first);
+        mlp_load(model.inputs, model.num_inputs, first, rows, tile.input(), tile.input_stride());
+        tile.forward(rows);
+        if (role == kMinibatchActor) {
+            actor_loss(args, first, rows, tile, row_numbers, sums);
+        } else {
+            critic_loss(args, first, rows, tile, row_numbers, sums);
         }
+        tile.backward(rows, gradients);
     }
 }
 

@@ -50,7 +50,7 @@ struct MinibatchArgs {
     int64_t gradients_size;  // of both models
     double* sums;            // [chunks, 2, sums_size]
     int64_t sums_size;       // kPpoLossTerms + A
-    float* workspaces;       // [chunks * 2, workspace_size]: a thread uses that of its first unit
+    float* workspaces;       // [chunks * 2, workspace_size]: each thread uses one of them
     int64_t workspace_size;
 };
 
@@ -66,7 +66,7 @@ RSLCORE_EACH_SIMD_LEVEL(
     // Packs layers; they are counted through both models.
     void minibatch_prepare(const MinibatchArgs& args, int64_t begin, int64_t end);
     // Unit u: chunk u / 2, model u % 2.
-    void minibatch_units(const MinibatchArgs& args, int64_t begin, int64_t end);
+    void minibatch_unit(const MinibatchArgs& args, int64_t unit, float* workspace);
     void minibatch_reduce(const MinibatchArgs& args, const MinibatchPiece* pieces, int64_t begin,
                           int64_t end);)
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -89,8 +90,15 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
     const int64_t layer_floats = args.gradients_size / layers;
     parallel(layers, serial_below(layers, layer_floats),
              [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_prepare, args, begin, end); });
-    parallel(args.chunks * kMinibatchRoles, int64_t{1},
-             [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_units, args, begin, end); });
+    // Every thread takes the next unit when it is done with one: a thread that wakes late finds less left to
+    // do.
+    const int64_t units = args.chunks * kMinibatchRoles;
+    std::atomic<int64_t> next{0};
+    parallel(units, int64_t{1}, [&](int64_t begin, int64_t) {
+        for (int64_t unit = next++; unit < units; unit = next++) {
+            RSLCORE_SIMD_CALL(minibatch_unit, args, unit, args.workspaces + begin * args.workspace_size);
+        }
+    });
     const int64_t count = static_cast<int64_t>(pieces.size());
     parallel(count, serial_below(count, args.chunks * args.gradients_size / count),
              [&](int64_t begin, int64_t end) {
@@ -98,7 +106,7 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
              });
 
     std::vector<double> sums(static_cast<size_t>(args.sums_size), 0.0);
-    for (int64_t unit = 0; unit < args.chunks * kMinibatchRoles; ++unit) {
+    for (int64_t unit = 0; unit < units; ++unit) {
         const bool actor = unit % kMinibatchRoles == kMinibatchActor;
         for (int64_t i = 0; i < args.sums_size; ++i) {
             if (actor == (i != kPpoValue)) {
