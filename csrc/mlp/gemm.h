@@ -178,6 +178,12 @@ inline void gemm_outer(int64_t rows, int64_t columns, int64_t depth, const float
         for (int64_t m = 0; m < rows; m += kGemmRows) {
             const int64_t count = gemm_detail::smaller(kGemmRows, rows - m);
             float* to = c + m * ldc + n;
+            // The sums so far of the next block: in a large network they have left the second-level cache.
+            const int64_t next = gemm_detail::smaller(kGemmRows, rows - m - count);
+            for (int64_t i = 0; i < next; ++i) {
+                __builtin_prefetch(to + (kGemmRows + i) * ldc, 1);
+                __builtin_prefetch(to + (kGemmRows + i) * ldc + (kGemmColumns - 1), 1);
+            }
             gemm_detail::kBlocks.of[1][registers - 1][count - 1](depth, a + m, lda, b + n, ldb, {to, ldc}, to,
                                                                  ldc);
         }
