@@ -84,13 +84,15 @@ def test_equals_torch(dtype: torch.dtype, options: dict, scale: float) -> None:
         norms = ops.clip_adam(**state, group_sizes=GROUPS, max_norm=1.0, **({"lr": 1e-3} | options))
         tolerance = {"rtol": 3e-6, "atol": 0} if dtype == torch.float32 else {"rtol": 1e-13, "atol": 0}
         torch.testing.assert_close(norms, torch.stack(expected), **tolerance)
-    # Steps have the size of lr whatever that of the gradient, so where gradient and decay nearly cancel, what
-    # rounding left of their sum counts for much.
+    # The first steps have the size of lr whatever that of the gradient: where gradient and decay cancel to some eps,
+    # what rounding leaves of their sum counts for percents of a step, in torch as here.
+    coupled = "weight_decay" in options and "decoupled_weight_decay" not in options
+    cancels = 2e4 if dtype == torch.float32 and coupled else 10
     size = options.get("lr", 1e-3)
     tight = 2e-6 if dtype == torch.float32 else 1e-13
     for number, param in enumerate(params):
         kept = optimizer.state[param]
-        torch.testing.assert_close(state["params"][number], param.data, rtol=1e-6, atol=250 * tight * size)
+        torch.testing.assert_close(state["params"][number], param.data, rtol=1e-6, atol=cancels * tight * size)
         for ours, theirs in ((state["grads"], param.grad), (state["exp_avgs"], kept["exp_avg"])):
             torch.testing.assert_close(ours[number], theirs, rtol=10 * tight, atol=tight * scale)
         torch.testing.assert_close(state["exp_avg_sqs"][number], kept["exp_avg_sq"], rtol=10 * tight, atol=1e-20)
