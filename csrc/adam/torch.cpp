@@ -23,8 +23,9 @@ T* target(const std::vector<Tensor>& list, const char* name, size_t i, int64_t n
     const bool fits = x.scalar_type() == abi::scalar_type_of<T>() && x.numel() == numel &&
                       x.is_contiguous() && !x.is_cuda();
     if (!fits) {
-        abi::check_buffer(x, kOp, (name + ("[" + std::to_string(i) + "]")).c_str(), abi::scalar_type_of<T>(),
-                          numel, list[i]);
+        std::string label = name;
+        label.append("[").append(std::to_string(i)).append("]");
+        abi::check_buffer(x, kOp, label.c_str(), abi::scalar_type_of<T>(), numel, list[i]);
         RSLCORE_CHECK(!x.is_cuda(), kOp, ": `", name, "[", i, "]` must be on cpu, got another device");
     }
     T* const data = static_cast<T*>(x.mutable_data_ptr());

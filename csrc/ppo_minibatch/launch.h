@@ -11,7 +11,8 @@
 
 namespace rslcore {
 
-inline constexpr int64_t kMinibatchTerms = 4;
+// What a minibatch reports.
+enum MinibatchTerm { kMinibatchValue, kMinibatchSurrogate, kMinibatchEntropy, kMinibatchKl, kMinibatchTerms };
 
 struct MinibatchModel {
     Mlp mlp;

@@ -117,10 +117,10 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
     const double rows = static_cast<double>(args.rows);
     float stats[kPpoLossTerms];
     ppo_loss_from_sums(sums.data(), rows, rows, args.settings, stats);
-    terms[0] = stats[kPpoValue];
-    terms[1] = stats[kPpoSurrogate];
-    terms[2] = stats[kPpoEntropy];
-    terms[3] = stats[kPpoKl];
+    terms[kMinibatchValue] = stats[kPpoValue];
+    terms[kMinibatchSurrogate] = stats[kPpoSurrogate];
+    terms[kMinibatchEntropy] = stats[kPpoEntropy];
+    terms[kMinibatchKl] = stats[kPpoKl];
     for (int64_t a = 0; noise.gradient != nullptr && a < args.actions; ++a) {
         const bool inside = noise.parameter[a] >= noise.low && noise.parameter[a] <= noise.high;
         const double slope = noise.logarithmic ? static_cast<double>(args.std[a]) : 1.0;

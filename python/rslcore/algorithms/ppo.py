@@ -314,9 +314,13 @@ class PPO:
         if self.is_multi_gpu:
             torch.distributed.all_reduce(kl)
             kl /= self.gpu_world_size
-        self.learning_rate = adapted_learning_rate(self.learning_rate, kl.item(), self.desired_kl)
+        self.set_learning_rate(adapted_learning_rate(self.learning_rate, kl.item(), self.desired_kl))
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Set the learning rate of the coming steps."""
+        self.learning_rate = learning_rate
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate
+            group["lr"] = learning_rate
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """Optimizer of the models, and that of the extension."""
@@ -462,7 +466,8 @@ class PPO:
 
 
 EVALUATE_MINI_BATCH = PPO.evaluate_mini_batch
-"""The rule of the class itself: a program may put another one in its place."""
+ADAPT_LEARNING_RATE = PPO.adapt_learning_rate
+"""The rules of the class itself: a program may put others in their place."""
 
 
 def _or_zeros(state: HiddenState, model: MLPModel) -> HiddenState:

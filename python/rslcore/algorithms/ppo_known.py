@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rslcore.algorithms.ppo_rule import adapted_learning_rate
 from rslcore.engine import PPORule
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def known_rule(ppo: PPO) -> PPORule | str:
         return "symmetry is used"
     if ppo.use_mixed_precision:
         return "mixed precision is used"
+    adaptive = ppo.schedule == "adaptive" and ppo.desired_kl is not None
     return PPORule(
         actor=ppo.actor,
         critic=ppo.critic,
@@ -39,7 +41,19 @@ def known_rule(ppo: PPO) -> PPORule | str:
         entropy_coef=ppo.entropy_coef,
         use_clipped_value_loss=ppo.use_clipped_value_loss,
         normalize_advantages=ppo.normalize_advantage_per_mini_batch,
-        adaptive=ppo.schedule == "adaptive" and ppo.desired_kl is not None,
+        adaptive=adaptive,
+        desired_kl=ppo.desired_kl if adaptive and _adapts_by_itself(ppo) else None,
+        learning_rate=ppo.learning_rate,
+        set_learning_rate=ppo.set_learning_rate,
+        fixed_batches=not ppo.reshuffle_each_epoch,
         observations=ppo.storage.observations,
         rnd_loss=None if ppo.rnd is None else ppo.rnd.compute_loss,
     )
+
+
+def _adapts_by_itself(ppo: PPO) -> bool:
+    """Whether nothing was put in the place of the rule of the learning rate."""
+    from rslcore.algorithms import ppo as module
+
+    own = "adapt_learning_rate" not in vars(ppo) and module.PPO.adapt_learning_rate is module.ADAPT_LEARNING_RATE
+    return own and module.adapted_learning_rate is adapted_learning_rate

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from rslcore.engine.known import describe_mlp
-from rslcore.engine.learner import Learner
+from rslcore.engine.learner import Learner, PPORule
 from rslcore.engine.minibatch_kernel import ACTIVATIONS, TERMS, MinibatchJob, MinibatchKernel, missing_kernel
 from rslcore.engine.optimizer_step import OptimizerStep
 
@@ -51,6 +51,9 @@ class FusedEngine:
             raise RuntimeError(f"FusedEngine: {job}")
         kernel = MinibatchKernel(job)
         step = OptimizerStep(learner)
+        adam = step.adam_arguments()
+        if adam is not None and job.rule.fixed_batches and job.rule.adaptive == (job.rule.desired_kl is not None):
+            return _run_whole(job.rule, kernel, list(batches), adam, learner.optimizers()[0])
         history: list[torch.Tensor] = []
         rnd_losses: list[torch.Tensor] = []
         for batch in batches:
@@ -63,10 +66,32 @@ class FusedEngine:
             history.append(terms)
         if not history:
             return {}
-        means = dict(zip(TERMS, torch.stack(history).double().mean(dim=0).tolist(), strict=False))
+        means = _means(torch.stack(history))
         if rnd_losses:
             means["rnd"] = torch.stack(rnd_losses).double().mean().item()
         return means
+
+
+def _run_whole(
+    rule: PPORule,
+    kernel: MinibatchKernel,
+    batches: Sequence[Any],
+    adam: tuple[Any, ...],
+    optimizer: torch.optim.Optimizer,
+) -> dict[str, float]:
+    """All steps in one call, where nothing has to happen between them that only Python knows."""
+    if not batches:
+        return {}
+    rate = rule.learning_rate if rule.adaptive else optimizer.param_groups[0]["lr"]
+    terms, rate = kernel.update(batches, adam, rate)
+    if rule.adaptive:
+        rule.set_learning_rate(rate)
+    return _means(terms)
+
+
+def _means(terms: torch.Tensor) -> dict[str, float]:
+    """The reported terms, averaged over the minibatches [steps, ...]."""
+    return dict(zip(TERMS, terms.double().mean(dim=0).tolist(), strict=False))
 
 
 def _make_rnd_gradients(

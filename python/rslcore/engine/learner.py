@@ -36,6 +36,14 @@ class PPORule(NamedTuple):
     """Whether the advantages are normalized within each minibatch."""
     adaptive: bool
     """Whether the learning rate is adapted to the KL divergence."""
+    desired_kl: float | None
+    """Divergence that the learning rate is adapted to by PPO's own rule; None if not at all, or by another one."""
+    learning_rate: float
+    """Learning rate before the coming step is adapted."""
+    set_learning_rate: Callable[[float], None]
+    """Sets the learning rate of the coming steps."""
+    fixed_batches: bool
+    """Whether all epochs have the same minibatches, so that they may be looked at before the first step."""
     observations: Mapping[str, torch.Tensor]
     """Observation groups that are stored, [T, N, ...] each."""
     rnd_loss: Callable[[Any], torch.Tensor] | None

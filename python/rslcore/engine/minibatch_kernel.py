@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.autograd.graph import increment_version
 
 from rslcore.engine.known import KnownMLP
 from rslcore.engine.learner import PPORule
 from rslcore.modules import GaussianDistribution
 from rslcore.ops import _library
+from rslcore.ops.kl_adaptive_lr import KL_TOLERANCE, LEARNING_RATE_FACTOR, LEARNING_RATE_RANGE
 
 ACTIVATIONS = {
     "identity": 0,
@@ -32,6 +36,9 @@ ACTIVATIONS = {
 
 TERMS = ("value", "surrogate", "entropy")
 """What is reported of a minibatch, in the order of the operator; the mean KL divergence follows."""
+
+
+_ADAM_LISTS = ("params", "grads", "exp_avgs", "exp_avg_sqs", "steps")
 
 
 class MinibatchJob(NamedTuple):
@@ -87,6 +94,48 @@ class MinibatchKernel:
         std = self._job.distribution._to_std(self._job.noise)
         torch.ops.rslcore.ppo_minibatch.default(*known[1], *self._models, std, *self._noise, *self._settings, terms)
         return terms
+
+    @torch.no_grad()
+    def update(self, batches: Sequence[Any], adam: Sequence[Any], learning_rate: float) -> tuple[torch.Tensor, float]:
+        """Take one gradient step per minibatch, all in one call.
+
+        Args:
+            batches: The minibatches of all steps; those of several epochs share their observations' object.
+            adam: :meth:`OptimizerStep.adam_arguments`.
+            learning_rate: Learning rate of the first step, before it is adapted to its minibatch.
+
+        Returns:
+            `TERMS` and the mean KL divergence of every step [steps, 4], float32, and the learning rate of the last.
+        """
+        places: dict[int, int] = {}
+        distinct = []
+        for batch in batches:
+            if id(batch.observations) not in places:
+                places[id(batch.observations)] = len(places)
+                distinct.append(self._fields(batch))
+        order = [places[id(batch.observations)] for batch in batches]
+        actor_groups, critic_groups, *fields = zip(*distinct, strict=True)
+        terms = torch.empty(len(order), len(TERMS) + 1)
+        rate = torch.tensor(learning_rate, dtype=torch.float64)
+        norms = torch.zeros(len(adam[len(_ADAM_LISTS)]))
+        torch.ops.rslcore.ppo_update.default(
+            *(list(chain.from_iterable(groups)) for groups in (actor_groups, critic_groups)),
+            *map(list, fields),
+            *self._models,
+            *self._noise,
+            *self._settings,
+            order,
+            *adam,
+            rate,
+            self._job.rule.desired_kl,
+            KL_TOLERANCE,
+            LEARNING_RATE_FACTOR,
+            *LEARNING_RATE_RANGE,
+            norms,
+            terms,
+        )
+        increment_version([x for tensors in adam[: len(_ADAM_LISTS)] for x in tensors])
+        return terms, rate.item()
 
     def _fields(self, batch: Any) -> list[Any]:  # noqa: ANN401
         """The operator's arguments that make up a minibatch."""

@@ -49,6 +49,21 @@ class OptimizerStep:
             ]
             self._sizes = [len(group) for group in self._groups]
 
+    def adam_arguments(self) -> tuple[Any, ...] | None:
+        """What Adam's step is made of, but for the learning rate, in the order of the operator's arguments.
+
+        Returns:
+            Parameters, gradients, both running means and the steps taken; the sizes of the groups whose norm is limited
+            together; that limit, both betas, eps, weight decay, and whether it is decoupled. None where the optimizer
+            must step by itself, or not alone.
+        """
+        if self._adam is None or len(self._optimizers) > 1 or self._learner.is_multi_gpu:
+            return None
+        settings = self._adam.param_groups[0]
+        betas = settings["betas"]
+        numbers = (self._learner.max_grad_norm, *betas, settings["eps"], settings["weight_decay"])
+        return (*self._lists, self._sizes, *map(float, numbers), _is_decoupled(self._adam))
+
     def take(self) -> None:
         """Take a step with the gradients that all parameters hold, which are limited in place."""
         learner, optimizers = self._learner, self._optimizers
@@ -64,7 +79,7 @@ class OptimizerStep:
                 betas=settings["betas"],
                 eps=settings["eps"],
                 weight_decay=settings["weight_decay"],
-                decoupled_weight_decay=settings.get("decoupled_weight_decay", type(self._adam) is torch.optim.AdamW),
+                decoupled_weight_decay=_is_decoupled(self._adam),
             )
             optimizers = optimizers[1:]
         else:
@@ -109,6 +124,11 @@ def _plain_adam(
         if any(x.dtype is not torch.float32 or x.device.type != "cpu" or not x.is_contiguous() for x in tensors):
             return None
     return optimizer
+
+
+def _is_decoupled(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether weight decay shrinks the parameters instead of being added to the gradients."""
+    return bool(optimizer.param_groups[0].get("decoupled_weight_decay", type(optimizer) is torch.optim.AdamW))
 
 
 def _state_of(optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter) -> dict[str, torch.Tensor]:
