@@ -45,7 +45,9 @@ void fill_adam(UpdateSteps* update, const std::vector<Tensors>& lists,
     };
     size_t i = 0;
     for (size_t group = 0; group < group_sizes.size(); ++group) {
-        for (int64_t k = 0; k < group_sizes[group] && i < params.size(); ++k, ++i) {
+        RSLCORE_CHECK(group_sizes[group] >= 0 && static_cast<size_t>(group_sizes[group]) <= params.size() - i,
+                      kOp, ": `group_sizes` must add up to ", params.size());
+        for (int64_t k = 0; k < group_sizes[group]; ++k, ++i) {
             const int64_t numel = params[i].numel();
             update->tensors.push_back({
                 .numel = numel,
