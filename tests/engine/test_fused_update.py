@@ -122,7 +122,7 @@ def raw_arguments(pair, monkeypatch):
 
 
 def test_guards_of_the_raw_operator(make_pair, monkeypatch):
-    """Law: a list that is too short, a tensor of another dtype, or an order out of range is refused, nothing written."""
+    """Law: a list that is too short, a tensor of another dtype or an order out of range is refused, nothing written."""
     arguments = raw_arguments(make_pair(engine="fused"), monkeypatch)
     op = torch.ops.rslcore.ppo_update.default
     op(*arguments)
