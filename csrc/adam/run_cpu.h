@@ -12,9 +12,6 @@
 
 namespace rslcore {
 
-// Fewer elements are left to the calling thread: where threads sleep between calls, waking one takes longer.
-inline constexpr int64_t kAdamSerial = 128 * 1024;
-
 // Clips the gradients of every group to `max_norm` (nullptr: not at all) and takes one step with all tensors;
 // the norms go to `norms` [groups], if there is a max_norm. `parallel(units, grain, body)` hands ranges of
 // [0, units) to threads: torch's pool or rslcore::parallel_for.
@@ -33,11 +30,11 @@ void clip_adam_cpu(std::vector<AdamTensor<T>>& tensors, int64_t groups, const do
     for (const AdamTensor<T>& x : tensors) {
         numel += x.numel;
     }
-    const int64_t least = numel < kAdamSerial ? units : 1;
+    const int64_t least = numel < serial_elements(parallel) ? units : 1;
     std::vector<T> coefficients(groups, T(1));
     if (max_norm != nullptr) {
         std::vector<double> sums(chunks.size());
-        parallel(units, std::max(least, grain_units(kAdamChunk)), [&](int64_t begin, int64_t end) {
+        parallel(units, least, [&](int64_t begin, int64_t end) {
             RSLCORE_SIMD_CALL(adam_squares<T>, tensors.data(), chunks.data(), sums.data(), begin, end);
         });
         std::vector<double> squares(groups, 0.0);
@@ -59,8 +56,7 @@ void clip_adam_cpu(std::vector<AdamTensor<T>>& tensors, int64_t groups, const do
         }
         x.settings = settings;
     }
-    // Two quotients and a root make an element cost as much as several that are only read and written.
-    parallel(units, std::max(least, grain_units(4 * kAdamChunk)), [&](int64_t begin, int64_t end) {
+    parallel(units, least, [&](int64_t begin, int64_t end) {
         RSLCORE_SIMD_CALL(adam_steps<T>, tensors.data(), chunks.data(), coefficients.data(), begin, end);
     });
 }

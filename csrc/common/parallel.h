@@ -23,6 +23,14 @@ inline int64_t grain_units(int64_t elements_per_unit) {
     return elements_per_unit >= kElementsPerThread ? 1 : ceil_div(kElementsPerThread, elements_per_unit + 1);
 }
 
+// Elements of work, little more than reading and writing, that are left to the calling thread: handing them
+// out takes longer where threads sleep between calls. Loops whose threads are awake have an overload of their
+// own.
+template <typename Parallel>
+constexpr int64_t serial_elements(const Parallel&) {
+    return 128 * 1024;
+}
+
 // Runs body(begin, end) over [0, units) on at most one thread per processor (RSLCORE_NUM_THREADS overrides),
 // each with at least `grain` units. Threads live for the call only: nothing to configure, safe after fork.
 void parallel_for(int64_t units, int64_t grain, const std::function<void(int64_t, int64_t)>& body);

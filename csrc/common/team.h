@@ -60,6 +60,18 @@ class Team {
         }
     }
 
+    // The loop as a value that can be passed on.
+    struct Loop {
+        Team* team;
+
+        template <typename Work>
+        void operator()(int64_t units, int64_t grain, const Work& work) const {
+            (*team)(units, grain, work);
+        }
+    };
+
+    Loop loop() { return {this}; }
+
   private:
     static constexpr uint64_t kNext = uint64_t{1} << 32;  // below it: how many take part in an order
     static constexpr uint64_t kClosed = ~uint64_t{0};
@@ -117,5 +129,9 @@ class Team {
     int64_t units_ = 0;
     int64_t share_ = 0;
 };
+
+constexpr int64_t serial_elements(const Team::Loop&) {
+    return 4 * 1024;
+}
 
 }  // namespace rslcore

@@ -63,9 +63,9 @@ struct MinibatchNoise {
 };
 
 // The grain that leaves some units of so many floats to one thread, unless together they are too many for it.
-inline int64_t serial_below(int64_t units, int64_t floats) {
-    constexpr int64_t kSerialFloats = 256 * 1024;
-    return units * floats < kSerialFloats ? units : 1;
+template <typename Parallel>
+int64_t serial_below(const Parallel& parallel, int64_t units, int64_t floats) {
+    return units * floats < 2 * serial_elements(parallel) ? units : 1;
 }
 
 // Everything: `terms` are value loss, surrogate loss, entropy and KL divergence, means over the rows.
@@ -85,10 +85,9 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
             }
         }
     }
-    // Waking threads costs some tens of microseconds where they sleep between calls: packing and summing are
-    // left to the calling one unless they are large.
+    // Packing and summing are left to the calling thread unless they are large.
     const int64_t layer_floats = args.gradients_size / layers;
-    parallel(layers, serial_below(layers, layer_floats),
+    parallel(layers, serial_below(parallel, layers, layer_floats),
              [&](int64_t begin, int64_t end) { RSLCORE_SIMD_CALL(minibatch_prepare, args, begin, end); });
     // Every thread takes the next unit when it is done with one: a thread that wakes late finds less left to
     // do.
@@ -100,7 +99,7 @@ void minibatch_cpu(const MinibatchArgs& args, const MinibatchNoise& noise, const
         }
     });
     const int64_t count = static_cast<int64_t>(pieces.size());
-    parallel(count, serial_below(count, args.chunks * args.gradients_size / count),
+    parallel(count, serial_below(parallel, count, args.chunks * args.gradients_size / count),
              [&](int64_t begin, int64_t end) {
                  RSLCORE_SIMD_CALL(minibatch_reduce, args, pieces.data(), begin, end);
              });

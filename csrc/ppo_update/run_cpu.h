@@ -37,9 +37,7 @@ template <typename Parallel>
 void ppo_update_cpu(UpdateSteps& update, int64_t threads, const Parallel& parallel) {
     const MinibatchNoise& noise = update.noise;
     Team::run(threads, parallel, [&](Team& team) {
-        const auto awake = [&team](int64_t units, int64_t grain, const auto& work) {
-            team(units, grain, work);
-        };
+        const Team::Loop awake = team.loop();
         float* terms = update.terms;
         for (const int64_t batch : update.order) {
             for (size_t a = 0; a < update.std.size(); ++a) {
