@@ -257,7 +257,7 @@ def test_diverged_update_is_not_saved(tmp_path: Path) -> None:
         if runner is parameters:
             runner.alg.schedule = "fixed"
             runner.alg.num_learning_epochs = runner.alg.num_mini_batches = 1  # no loss after the step
-            runner.alg.optimizer.param_groups[0]["lr"] = 1e38
+            runner.alg.optimizer.param_groups[0]["lr"] = 1e39
         with pytest.raises(ValueError, match=f"{what}.* in iteration 2"):
             runner.learn(1)
         assert checkpoint.latest(runner.logger.log_dir).name == "model_1.pt"
