@@ -348,16 +348,23 @@ class OnPolicyRunner:
         """
         try:
             losses = self.alg.update()
-        except RuntimeError as error:  # e.g. of sampling with a mean that is NaN
-            largest = torch.stack([p.detach().abs().max() for p in self.alg.get_policy().parameters()]).max().item()
-            if largest < _LARGEST_PARAMETER:
-                raise
-            what = f"all parameters must be below {_LARGEST_PARAMETER:g}, got {largest:g}"
-            raise ValueError(_diverged(what, iteration)) from error
+        except RuntimeError:  # e.g. of sampling with a mean that is NaN
+            self._check_parameters(iteration)
+            raise
         for name, loss in losses.items():
             if not math.isfinite(loss):
                 raise ValueError(_diverged(f"the loss '{name}' must be finite, got {float(loss)}", iteration))
+        if iteration % self.cfg["save_interval"] == 0:  # what the last step did shows in no loss
+            self._check_parameters(iteration)
         return losses
+
+    def _check_parameters(self, iteration: int) -> None:
+        """Refuse parameters that have diverged."""
+        parameters = [p.detach() for p in self.alg.get_policy().parameters()]
+        largest = torch.stack(torch._foreach_norm(parameters, math.inf)).max().item()
+        if not largest < _LARGEST_PARAMETER:
+            what = f"all parameters must be below {_LARGEST_PARAMETER:g}, got {largest:g}"
+            raise ValueError(_diverged(what, iteration))
 
     def _randomize_episode_lengths(self) -> None:
         lengths = getattr(self.env, "episode_length_buf", None)
