@@ -125,12 +125,12 @@ def test_equals_the_reference(
 def test_is_the_rule_of_the_algorithm(clipped: bool, dtype: torch.dtype, tolerance: float) -> None:
     """The loss is that of `PPO`, of distribution and rule, with the gradients of both models."""
     data = make(384, 12, dtype, samples=192)
-    rule = pytest.importorskip("rslcore.algorithms.ppo_rule", reason="operators alone are installed")
+    module = pytest.importorskip("rslcore.algorithms.ppo_rule", reason="operators alone are installed")
     distribution = pytest.importorskip("rslcore.modules").GaussianDistribution(12)
 
     def rule(mean: torch.Tensor, std: torch.Tensor, values: torch.Tensor, **rest: torch.Tensor) -> tuple:
         distribution._batch = mean, std
-        terms = rule.ppo_terms(
+        terms = module.ppo_terms(
             distribution.log_prob(rest["actions"]),
             distribution.entropy[:192],
             values,
