@@ -80,7 +80,7 @@ class Team {
     class Spin {
       public:
         void wait() {
-            if (++count_ % 1024 == 0) {
+            if (++count_ % 64 == 0) {
                 std::this_thread::yield();
             }
 #if defined(__x86_64__)
