@@ -8,6 +8,10 @@
 #include <cstdint>
 #include <thread>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include "common/parallel.h"
 
 namespace rslcore {
@@ -17,13 +21,16 @@ namespace rslcore {
 //
 // Team::run borrows the threads of a pool for the time of one call of `body`. They wait, spinning, for the
 // ranges that team(units, grain, work) hands out, the form of parallel loop that <op>/run_cpu.h asks for.
-// Threads that come late, or not at all, are not waited for: ranges go to those that are there.
+// Threads that come late, or not at all, are not waited for: ranges go to those that are there. A thread that
+// the system woke on the processor of the caller, which is busy, goes to another one: left to the system, that
+// takes some milliseconds.
 class Team {
   public:
     // Calls body(team) once. `parallel` is a pool whose ranges run at the same time.
     template <typename Parallel, typename Body>
     static void run(int64_t threads, const Parallel& parallel, const Body& body) {
         Team team;
+        team.caller_ = processor();
         parallel(std::max<int64_t>(threads, 1), int64_t{1}, [&](int64_t begin, int64_t) {
             if (begin == 0) {
                 const Closing closing{team};
@@ -92,12 +99,36 @@ class Team {
         uint32_t count_ = 0;
     };
 
+    static int processor() {
+#if defined(__linux__)
+        return sched_getcpu();
+#else
+        return -1;
+#endif
+    }
+
+    // What this thread may run on is the same before and after.
+    void leave_callers_processor() const {
+#if defined(__linux__)
+        cpu_set_t allowed;
+        if (caller_ < 0 || caller_ != sched_getcpu() || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
+            return;
+        }
+        cpu_set_t others = allowed;
+        CPU_CLR(static_cast<size_t>(caller_), &others);
+        if (CPU_COUNT(&others) > 0 && sched_setaffinity(0, sizeof(others), &others) == 0) {
+            sched_setaffinity(0, sizeof(allowed), &allowed);
+        }
+#endif
+    }
+
     struct Closing {
         Team& team;
         ~Closing() { team.order_.store(kClosed, std::memory_order_release); }
     };
 
     void serve() {
+        leave_callers_processor();
         const uint64_t me = static_cast<uint64_t>(arrived_.fetch_add(1, std::memory_order_acq_rel) + 1);
         uint64_t done = 0;
         Spin spin;
@@ -120,6 +151,7 @@ class Team {
         }
     }
 
+    int caller_ = -1;  // processor of the calling thread
     std::atomic<int64_t> arrived_{0};
     std::atomic<uint64_t> order_{0};
     alignas(64) std::atomic<int64_t> running_{0};
