@@ -46,24 +46,32 @@ struct GemmStore {
 
 namespace gemm_detail {
 
+// Loops over the sums are unrolled by force: as loops, GCC sends all sums through the stack on their way into
+// registers and out again.
 template <int kRows, int kVectors, bool kOuter>
 [[gnu::noinline]] void block(int64_t depth, const float* a, int64_t lda, const float* b, int64_t ldb,
                              GemmStart start, float* c, int64_t ldc) {
-    Vector sum[kRows][kVectors];
-    for (int m = 0; m < kRows; ++m) {
-        for (int v = 0; v < kVectors; ++v) {
-            sum[m][v] = start.data == nullptr ? Vector{}
-                                              : vector_load(start.data + m * start.stride + v * kVectorLanes);
+    Vector sum[kRows][kVectors] = {};
+    if (start.data != nullptr) {
+#pragma GCC unroll 16
+        for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 2
+            for (int v = 0; v < kVectors; ++v) {
+                sum[m][v] = vector_load(start.data + m * start.stride + v * kVectorLanes);
+            }
         }
     }
     const int64_t row_stride = kOuter ? 1 : lda;
     for (int64_t k = 0; k < depth; ++k) {
         Vector column[kVectors];
+#pragma GCC unroll 2
         for (int v = 0; v < kVectors; ++v) {
             column[v] = vector_load(b + v * kVectorLanes);
         }
+#pragma GCC unroll 16
         for (int m = 0; m < kRows; ++m) {
             const Vector element = vector_set(a[m * row_stride]);
+#pragma GCC unroll 2
             for (int v = 0; v < kVectors; ++v) {
                 sum[m][v] = vector_fma(element, column[v], sum[m][v]);
             }
@@ -71,7 +79,9 @@ template <int kRows, int kVectors, bool kOuter>
         a += kOuter ? lda : 1;
         b += ldb;
     }
+#pragma GCC unroll 16
     for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 2
         for (int v = 0; v < kVectors; ++v) {
             vector_store(c + m * ldc + v * kVectorLanes, sum[m][v]);
         }

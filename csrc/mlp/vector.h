@@ -28,15 +28,14 @@ inline constexpr int64_t kVectorLanes = 4;
 
 typedef float Vector __attribute__((vector_size(4 * kVectorLanes)));
 typedef int32_t VectorInt __attribute__((vector_size(4 * kVectorLanes)));
+typedef float VectorInMemory __attribute__((vector_size(4 * kVectorLanes), aligned(4), may_alias));
 
 [[gnu::always_inline]] inline Vector vector_load(const float* from) {
-    Vector x;
-    memcpy(&x, from, sizeof(x));
-    return x;
+    return *reinterpret_cast<const VectorInMemory*>(from);
 }
 
 [[gnu::always_inline]] inline void vector_store(float* to, Vector x) {
-    memcpy(to, &x, sizeof(x));
+    *reinterpret_cast<VectorInMemory*>(to) = x;
 }
 
 [[gnu::always_inline]] inline Vector vector_set(float x) {
