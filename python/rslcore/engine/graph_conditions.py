@@ -157,7 +157,7 @@ def _tensors_of(storage: Any) -> list[torch.Tensor]:  # noqa: ANN401
     own = [value for value in vars(storage).values() if isinstance(value, torch.Tensor)]
     params = getattr(storage, "distribution_params", None) or ()
     saved = [x for name in ("a", "c") for x in getattr(storage, f"saved_hidden_state_{name}", None) or ()]
-    return [*own, *params, *saved, *storage.observations.values(), *storage._rooms.values()]
+    return [*own, *params, *saved, *storage.observations.values(), *storage._rooms.tensors()]
 
 
 def _addresses(tensors: Iterable[torch.Tensor]) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import torch
@@ -24,6 +24,10 @@ _PLAIN = {
 
 _STATE = ("exp_avg", "exp_avg_sq", "step")
 
+_read_kind = attrgetter("dtype", "device")
+_KIND = (torch.float32, torch.device("cpu"))
+_read_contiguous = methodcaller("is_contiguous")
+
 
 class OptimizerStep:
     """Averages gradients over all processes, limits their norm and steps all optimizers.
@@ -38,16 +42,8 @@ class OptimizerStep:
         self._learner = learner
         self._groups = [[p for p in group if p.grad is not None] for group in learner.gradient_groups()]
         self._optimizers = list(learner.optimizers())
-        self._adam = _plain_adam(self._optimizers[0], self._groups)
-        if self._adam is not None:
-            parameters = list(itertools.chain.from_iterable(self._groups))
-            state = [_state_of(self._adam, parameter) for parameter in parameters]
-            self._lists: list[list[Any]] = [
-                parameters,
-                [parameter.grad for parameter in parameters],
-                *([entry[name] for entry in state] for name in _STATE),
-            ]
-            self._sizes = [len(group) for group in self._groups]
+        self._sizes = [len(group) for group in self._groups]
+        self._lists = _plain_adam_lists(self._optimizers[0], list(itertools.chain.from_iterable(self._groups)))
 
     def adam_arguments(self) -> tuple[Any, ...] | None:
         """What Adam's step is made of, but for the learning rate, in the order of the operator's arguments.
@@ -57,20 +53,21 @@ class OptimizerStep:
             together; that limit, both betas, eps, weight decay, and whether it is decoupled. None where the optimizer
             must step by itself, or not alone.
         """
-        if self._adam is None or len(self._optimizers) > 1 or self._learner.is_multi_gpu:
+        if self._lists is None or len(self._optimizers) > 1 or self._learner.is_multi_gpu:
             return None
-        settings = self._adam.param_groups[0]
+        optimizer = self._optimizers[0]
+        settings = optimizer.param_groups[0]
         betas = settings["betas"]
         numbers = (self._learner.max_grad_norm, *betas, settings["eps"], settings["weight_decay"])
-        return (*self._lists, self._sizes, *map(float, numbers), _is_decoupled(self._adam))
+        return (*self._lists, self._sizes, *map(float, numbers), _is_decoupled(optimizer))
 
     def take(self) -> None:
         """Take a step with the gradients that all parameters hold, which are limited in place."""
         learner, optimizers = self._learner, self._optimizers
         if learner.is_multi_gpu:
             learner.reduce_parameters()
-        if self._adam is not None:
-            settings = self._adam.param_groups[0]
+        if self._lists is not None:
+            settings = optimizers[0].param_groups[0]
             ops.clip_adam(
                 *self._lists,
                 group_sizes=self._sizes,
@@ -79,7 +76,7 @@ class OptimizerStep:
                 betas=settings["betas"],
                 eps=settings["eps"],
                 weight_decay=settings["weight_decay"],
-                decoupled_weight_decay=_is_decoupled(self._adam),
+                decoupled_weight_decay=_is_decoupled(optimizers[0]),
             )
             optimizers = optimizers[1:]
         else:
@@ -108,22 +105,28 @@ def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     return plain and not any(hooks) and not any(isinstance(number, torch.Tensor) for number in numbers)
 
 
-def _plain_adam(
-    optimizer: torch.optim.Optimizer, groups: Sequence[Sequence[torch.nn.Parameter]]
-) -> torch.optim.Optimizer | None:
-    """The optimizer, if it is a plain Adam of exactly these parameters, all float32 on the CPU."""
+def _plain_adam_lists(
+    optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]
+) -> list[list[Any]] | None:
+    """The parameters with their gradients and their entries of `_STATE`, begun where they were not.
+
+    None unless the optimizer is a plain Adam of exactly these parameters, all float32 on the CPU.
+    """
     if not is_plain_adam(optimizer):
         return None
-    parameters = list(itertools.chain.from_iterable(groups))
     stepped = [parameter for parameter in optimizer.param_groups[0]["params"] if parameter.grad is not None]
-    if len(stepped) != len(parameters) or {id(p) for p in stepped} != {id(p) for p in parameters}:
+    if len(stepped) != len(parameters) or set(map(id, stepped)) != set(map(id, parameters)):
         return None
-    for parameter in parameters:
-        state = optimizer.state.get(parameter, {})
-        tensors = [parameter, parameter.grad, *(state[name] for name in _STATE if name in state)]
-        if any(x.dtype is not torch.float32 or x.device.type != "cpu" or not x.is_contiguous() for x in tensors):
-            return None
-    return optimizer
+    known = [optimizer.state.get(parameter) or {} for parameter in parameters]
+    tensors: list[Any] = [*parameters, *(p.grad for p in parameters), *(x[k] for x in known for k in _STATE if k in x)]
+    if set(map(_read_kind, tensors)) - {_KIND} or not all(map(_read_contiguous, tensors)):
+        return None
+    state = [_state_of(optimizer, parameter) for parameter in parameters]
+    return [
+        parameters,
+        [parameter.grad for parameter in parameters],
+        *([entry[name] for entry in state] for name in _STATE),
+    ]
 
 
 def _is_decoupled(optimizer: torch.optim.Optimizer) -> bool:

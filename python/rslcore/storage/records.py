@@ -106,3 +106,9 @@ class Batch:
     """Actions of the teacher [b, A] (distillation)."""
     dones: torch.Tensor = _ABSENT
     """Episode ended on this step [b, 1] (distillation)."""
+
+    def copy(self) -> Batch:
+        """Return a batch of the same tensors."""
+        batch = Batch.__new__(Batch)
+        vars(batch).update(vars(self))
+        return batch

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter, is_
@@ -17,6 +15,7 @@ from tensordict import TensorDict
 from rslcore import ops
 from rslcore.storage import records
 from rslcore.storage.records import Batch, HiddenState, Slot, Transition
+from rslcore.storage.shuffled_rows import Rooms, ShuffledRows
 from rslcore.utils import without_gradient
 from rslcore.utils.trajectories import rollout_masks, trajectory_masks
 
@@ -115,7 +114,8 @@ class RolloutStorage:
         self._current: tuple[int, Slot] | None = None
         self._slots: list[Slot | None] = []
         self._slot_buffers: tuple[torch.Tensor, ...] = ()
-        self._rooms: dict[str, torch.Tensor] = {}
+        self._rooms = Rooms()
+        self._shuffled_rows = ShuffledRows(self._rooms)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the slots: those of a copy must be views of its own buffers."""
@@ -270,7 +270,7 @@ class RolloutStorage:
                 index = self.draw_permutation(rows) if permutation is None else permutation
                 batches = [self._batch_of(fields, size) for fields in self._shuffled(index, size)]
             for batch in batches:  # copies, as the fields of a batch may be replaced
-                yield copy.copy(batch)
+                yield batch.copy()
 
     def recurrent_mini_batch_generator(
         self, num_mini_batches: int, num_epochs: int = 8, *, padded: bool = True
@@ -395,13 +395,11 @@ class RolloutStorage:
             "returns": self.returns,
             "actions_log_prob": self.actions_log_prob,
         }
-        buffers |= {f"distribution_params.{k}": params for k, params in enumerate(self.distribution_params or ())}
-        buffers |= {f"observations.{group}": buffer for group, buffer in self.observations.items()}
-        fields = {name: buffer.flatten(0, 1) for name, buffer in buffers.items()}
-        rows = index.shape[0]
-        out = {name: self._room(name, field, (rows, *field.shape[1:])) for name, field in fields.items()}
-        ops.shuffle_rows(fields, index, out=out)
-        return [{name: x[start : start + size] for name, x in out.items()} for start in range(0, rows - size + 1, size)]
+        for k, params in enumerate(self.distribution_params or ()):
+            buffers[f"distribution_params.{k}"] = params
+        for group, buffer in self.observations.items():
+            buffers[f"observations.{group}"] = buffer
+        return self._shuffled_rows.cut(buffers, index, size)
 
     def _batch_of(self, fields: dict[str, torch.Tensor], size: int) -> Batch:
         """The minibatch that shuffled fields make."""
@@ -426,7 +424,7 @@ class RolloutStorage:
         split = ops.split_trajectories(self.dones)
         bounds = split.offsets[: num_mini_batches * size + 1 : size].tolist()
         padded = {
-            group: self._room(f"padded.{group}", buffer, (bounds[-1] * num_steps, *buffer.shape[2:]))
+            group: self._rooms.room(f"padded.{group}", buffer, (bounds[-1] * num_steps, *buffer.shape[2:]))
             for group, buffer in self.observations.items()
         }
         batches = []
@@ -458,14 +456,6 @@ class RolloutStorage:
             masks = rollout_masks(self.dones[:, envs, 0].contiguous())
             batches.append((self.observations[:, envs], states, masks))
         return batches
-
-    def _room(self, name: str, like: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-        """A tensor of this shape in memory that is kept from update to update and grows where it must."""
-        numel = math.prod(shape)
-        room = self._rooms.get(name)
-        if room is None or room.numel() < numel or room.dtype != like.dtype or room.device != like.device:
-            room = self._rooms[name] = torch.empty(numel, dtype=like.dtype, device=like.device)
-        return room[:numel].view(shape)
 
 
 def _hidden_state_at(saved: list[torch.Tensor] | None, starts: torch.Tensor, num_envs: int) -> HiddenState:
