@@ -7,11 +7,15 @@
 namespace rslcore::RSLCORE_SIMD {
 namespace {
 
+// Advantages of the step after the last one.
+template <typename T>
+alignas(64) constexpr T kZeros[kGaeMaxTile] = {};
+
 // One time step of a tile of `width` environments; the pointers are at the tile's first environment of step
 // t.
 template <typename T>
 void gae_row(const GaeArgs<T>& args, int64_t row, int64_t width, const T* __restrict next_values,
-             T* __restrict advantage) {
+             const T* __restrict next_advantages) {
     const T* __restrict rewards = args.rewards + row;
     const T* __restrict values = args.values + row;
     const uint8_t* __restrict dones = args.dones + row;
@@ -21,8 +25,7 @@ void gae_row(const GaeArgs<T>& args, int64_t row, int64_t width, const T* __rest
     const T lam = args.lam;
     const auto finish = [&](int64_t n, T reward) {
         const T alive = dones[n] == 0 ? T(1) : T(0);
-        const T a = gae_advantage(reward, values[n], next_values[n], advantage[n], alive, gamma, lam);
-        advantage[n] = a;
+        const T a = gae_advantage(reward, values[n], next_values[n], next_advantages[n], alive, gamma, lam);
         advantages[n] = a;
         returns[n] = a + values[n];
     };
@@ -93,17 +96,18 @@ void gae_tiles(const GaeArgs<T>& args, GaePartial* partials, int64_t begin, int6
     for (int64_t i = begin; i < end; ++i) {
         const int64_t first = i * tile;
         const int64_t width = args.num_envs - first < tile ? args.num_envs - first : tile;
-        T advantage[kGaeMaxTile] = {};
         const T* next_values = args.last_values + first;
+        const T* next_advantages = kZeros<T>;
         for (int64_t t = args.num_steps - 1; t >= 0; --t) {
             const int64_t row = t * args.num_envs + first;
-            gae_row(args, row, width, next_values, advantage);
+            gae_row(args, row, width, next_values, next_advantages);
             next_values = args.values + row;
+            next_advantages = args.advantages + row;
         }
         if (partials != nullptr) {
             // A second pass over the tile, which is still in the cache; any of its values serves as the
             // shift.
-            ShiftedSums sums(static_cast<double>(advantage[0]));
+            ShiftedSums sums(static_cast<double>(next_advantages[0]));
             for (int64_t t = 0; t < args.num_steps; ++t) {
                 sums.add(args.advantages + t * args.num_envs + first, width);
             }
