@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from rslcore.env import MujocoVecEnv
+from rslcore.env.mujoco_vec_env import import_mujoco
 
 mujoco = pytest.importorskip("mujoco")
 pytest.importorskip("mjbatch")
@@ -229,6 +230,25 @@ def test_missing_simulator_is_one_clear_error():
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert out.count("\n") == 1 and 'pip install "rslcore[mujoco]"' in out
+
+
+def test_the_simulator_reads_no_clock_unless_told():
+    """MuJoCo's own timers stay at zero, physics is not timed; a clock that the user set is kept."""
+    model = mujoco.MjModel.from_xml_string(PENDULUM)
+
+    def seconds_of_a_step():
+        data = mujoco.MjData(model)
+        mujoco.mj_step(model, data)
+        return data.timer[mujoco.mjtTimer.mjTIMER_STEP].duration
+
+    times = iter(range(1000))
+    mujoco.set_mjcb_time(lambda: next(times))
+    import_mujoco()
+    assert seconds_of_a_step() > 0
+    mujoco.set_mjcb_time(None)
+    assert seconds_of_a_step() > 0
+    import_mujoco()
+    assert seconds_of_a_step() == 0
 
 
 def test_tasks_do_not_import_the_simulator():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rslcore import tasks
+from rslcore.tasks import half_cheetah
 
 gymnasium = pytest.importorskip("gymnasium")
 pytest.importorskip("mujoco")
@@ -36,6 +37,25 @@ def test_steps_equal_gymnasium(env):
             expected, expected_reward, *_ = oracle.step(actions[index].numpy())
             np.testing.assert_allclose(observations["policy"][index], expected, rtol=1e-4, atol=1e-4)
             np.testing.assert_allclose(rewards[index], expected_reward, rtol=1e-4, atol=1e-4)
+
+
+def test_listed_contacts_change_no_bit(env):
+    """With its contacts written down, the model moves as the file that Gymnasium loads, on the ground and off it."""
+    mujoco = pytest.importorskip("mujoco")
+    oracle = mujoco.MjModel.from_xml_path(str(half_cheetah.model_path()))
+    data = mujoco.MjData(oracle)
+    mujoco.mj_setState(oracle, data, env.bind("state")[3].numpy(), mujoco.mjtState.mjSTATE_INTEGRATION)
+    generator = torch.Generator().manual_seed(0)
+    contacts = set()
+    for _ in range(200):
+        actions = torch.randn(8, 6, generator=generator)
+        env.step(actions)
+        data.ctrl[:] = actions[3].numpy()
+        mujoco.mj_step(oracle, data, half_cheetah.FRAME_SKIP)
+        contacts.add(data.ncon)
+        np.testing.assert_array_equal(env.qpos[3], data.qpos)
+        np.testing.assert_array_equal(env.qvel[3], data.qvel)
+    assert {0, 1, 2} <= contacts
 
 
 def test_reset_noise_has_gymnasiums_distribution():

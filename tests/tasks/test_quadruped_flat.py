@@ -195,13 +195,18 @@ def test_commands_are_drawn_within_their_ranges():
 
 
 def test_pushes_change_the_velocity_when_due(env):
-    """A push adds at most push_velocity to vx and vy of the robots whose time has come, and draws the next time."""
+    """A push adds at most push_velocity to vx and vy of the robots whose time has come, and draws the next time.
+
+    The observations that follow are of the pushed robot.
+    """
     env._push_time[:] = torch.tensor([0.0, 1.0, 0.0, 1.0])
     env.update_events()
     pushed = (env.qvel[:, :2] != 0).any(1)
     assert pushed.tolist() == [True, False, True, False]
     assert env.qvel[:, :2].abs().max() <= QuadrupedFlatCfg.push_velocity
     assert (env._push_time[[0, 2]] >= QuadrupedFlatCfg.push_interval_s[0]).all()
+    speed = env.compute_observations()["critic"][:, 47:50].norm(dim=1)
+    torch.testing.assert_close(speed, env.qvel[:, :3].norm(dim=1).float())
 
 
 def test_physics_is_randomized_per_environment():

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import ctypes
 from abc import abstractmethod
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
 
 
 def import_mujoco() -> tuple[ModuleType, ModuleType]:
-    """Import the simulator, and keep it from writing MUJOCO_LOG.TXT into the folder it is used in.
+    """Import the simulator, and rid this process of two of its habits.
 
-    A log file that was given another name is left alone.
+    MuJoCo writes MUJOCO_LOG.TXT into the folder it is used in; a log file that was given another name is left alone.
+    And it reads the clock some 30 times per physics step for ``MjData.timer``, which is a sixth of the time of a small
+    model; a clock that was set with ``mujoco.set_mjcb_time`` is left alone, and ``set_mjcb_time(None)`` brings back
+    MuJoCo's own.
 
     Returns:
         The modules ``mujoco`` and ``mjbatch``.
@@ -41,6 +46,10 @@ def import_mujoco() -> tuple[ModuleType, ModuleType]:
     if log.logto_file and log.logfile == "MUJOCO_LOG.TXT":
         log.logto_file = False
         log.set()
+    if mujoco.get_mjcb_time() is None:
+        # The bindings take None for their own clock, so the C variable is cleared. Physics does not depend on it.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            ctypes.c_void_p.in_dll(ctypes.CDLL(mujoco._callbacks.__file__), "mjcb_time").value = None
     return mujoco, mjbatch
 
 
@@ -52,8 +61,9 @@ class MujocoVecEnv(VecEnv):
 
     1. `apply_actions`, then `decimation` physics steps, then `read_simulations`;
     2. `compute_terminated` and the time limit, then `compute_rewards`;
-    3. where an episode ended: observations are kept in ``extras["final_obs"]``, then `reset_envs`;
-    4. `update_events` (new commands, disturbances), `read_simulations` again, then `compute_observations`.
+    3. where an episode ended: observations are kept in ``extras["final_obs"]``, then `reset_envs` and
+       `read_simulations` again;
+    4. `update_events` (new commands, disturbances), then `compute_observations`.
 
     A simulation that becomes unstable (NaN or huge numbers) MuJoCo puts back to the model's initial state. That step
     ends the episode in a terminal state, its reward is 0, and "Episode_Termination/unstable" in ``extras["log"]``
@@ -116,6 +126,7 @@ class MujocoVecEnv(VecEnv):
         self.decimation = decimation
         self.step_dt = decimation * model.opt.timestep
         self.device = torch.device(device)
+        self._batch_size = torch.Size([num_envs])
         self.cfg = {} if cfg is None else cfg
 
         self.generator = torch.Generator().manual_seed(seed)
@@ -130,9 +141,8 @@ class MujocoVecEnv(VecEnv):
         self.ctrl = self.bind("ctrl")
         """Actuator controls, live, float64 [N, nu]."""
         kinds = mujoco.mjtWarning
-        bad_state = (kinds.mjWARN_BADQPOS, kinds.mjWARN_BADQVEL, kinds.mjWARN_BADQACC)
-        # How often MuJoCo put each simulation back, three times [N].
-        self._unstable_counts = [self.bind("warning")[:, int(kind), 1] for kind in bad_state]
+        # How often MuJoCo put each simulation back, live int32 [N, 3]: for positions, velocities and accelerations.
+        self._unstable_counts = self.batch.bind("warning")[:, kinds.mjWARN_BADQPOS : kinds.mjWARN_BADQACC + 1, 1]
         self.batch.reset()
         self._initial_sim_state = self._sim_state[0].clone()
 
@@ -169,7 +179,10 @@ class MujocoVecEnv(VecEnv):
         """
 
     def update_events(self) -> None:
-        """Draw new commands, push robots, and the like; runs between reset and observations. Default: nothing."""
+        """Draw new commands, push robots, and the like; runs between reset and observations. Default: nothing.
+
+        Whoever writes `qpos` or `qvel` here calls `read_simulations` afterwards.
+        """
 
     @abstractmethod
     def compute_observations(self) -> dict[str, torch.Tensor]:
@@ -226,7 +239,6 @@ class MujocoVecEnv(VecEnv):
             self.generator.manual_seed(seed)
         self._reset(torch.arange(self.num_envs))
         self.update_events()
-        self.read_simulations()
         self._observations = self.compute_observations()
         return self.get_observations()
 
@@ -241,30 +253,34 @@ class MujocoVecEnv(VecEnv):
                 f"{type(self).__name__}.step: `actions` must be [{self.num_envs}, {self.num_actions}], "
                 f"got {list(actions.shape)}"
             )
+        # The simulator drives everything else out of the caches: what can be done before it costs a fifth there.
         self.apply_actions(actions.detach().to("cpu", torch.float32))
-        self.batch.step(nstep=self.decimation)
-        positions, velocities, accelerations = self._unstable_counts
-        unstable = (positions | velocities | accelerations) > 0
-        self.read_simulations()
         self.episode_length_buf += 1
+        dones = self.episode_length_buf >= self.max_episode_length
+        self.batch.step(nstep=self.decimation)
+        unstable = torch.from_numpy(self._unstable_counts.any(axis=1)) if self._unstable_counts.any() else None
+        self.read_simulations()
 
-        terminated = self.compute_terminated() | unstable
-        time_outs = (self.episode_length_buf >= self.max_episode_length) & ~terminated
-        dones = terminated | time_outs
+        terminated = self.compute_terminated()
+        if unstable is not None:
+            terminated = terminated | unstable
+        dones |= terminated
         terms = self.compute_rewards(terminated)
         rewards_by_term = torch.stack([terms[name] for name in self.reward_terms])
-        rewards_by_term.masked_fill_(unstable, 0.0)  # they would compare the state with one of another motion
+        if unstable is not None:
+            rewards_by_term.masked_fill_(unstable, 0.0)  # they would compare the state with one of another motion
         self._episode_sums += rewards_by_term
 
-        extras: dict[str, Any] = {"time_outs": time_outs.to(self.device)}
+        extras: dict[str, Any] = {"time_outs": (dones ^ terminated).to(self.device)}
         if dones.any():
             ended = dones.nonzero().squeeze(-1)
             extras["final_obs"] = self._to_tensordict(self.compute_observations())
             extras["log"] = self.episode_log(ended, terminated)
-            extras["log"]["Episode_Termination/unstable"] = unstable[ended].float().mean()
+            extras["log"]["Episode_Termination/unstable"] = (
+                torch.zeros(()) if unstable is None else unstable[ended].float().mean()
+            )
             self._reset(ended)
         self.update_events()
-        self.read_simulations()
         self._observations = self.compute_observations()
         return self.get_observations(), rewards_by_term.sum(0).to(self.device), dones.to(self.device), extras
 
@@ -351,19 +367,15 @@ class MujocoVecEnv(VecEnv):
 
     def _reset(self, env_ids: torch.Tensor) -> None:
         self._sim_state[env_ids] = self._initial_sim_state
-        for counts in self._unstable_counts:
-            counts[env_ids] = 0
+        self._unstable_counts[env_ids.numpy()] = 0
         self.episode_length_buf[env_ids] = 0
         self._episode_sums[:, env_ids] = 0.0
         self.reset_envs(env_ids)
         self.batch.forward(env_ids.numpy())
+        self.read_simulations()
 
     def _to_tensordict(self, observations: dict[str, torch.Tensor]) -> TensorDict:
-        return TensorDict(
-            {name: value.to(self.device) for name, value in observations.items()},
-            batch_size=[self.num_envs],
-            device=self.device,
-        )
+        return TensorDict(observations, batch_size=self._batch_size, device=self.device)
 
     def _check_state(self, path: str, own: dict[str, Any], given: dict[str, Any]) -> None:
         where = f"{type(self).__name__}.load_state_dict: `{path or 'state'}`"

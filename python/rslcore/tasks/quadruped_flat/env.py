@@ -249,7 +249,8 @@ class QuadrupedFlatEnv(MujocoVecEnv):
             "fall": terminated.float(),
         }
         self._air_time.add_(self.step_dt).masked_fill_(self.contacts, 0.0)
-        return {name: value * (getattr(cfg.rewards, name) * self.step_dt) for name, value in terms.items()}
+        weights = torch.tensor([getattr(cfg.rewards, name) * self.step_dt for name in terms])
+        return dict(zip(terms, torch.stack(list(terms.values())).mul_(weights[:, None]), strict=True))
 
     def reset_envs(self, env_ids: torch.Tensor) -> None:
         """Stand with random heading, joint angles and velocity; new command and gait phase."""
@@ -286,6 +287,7 @@ class QuadrupedFlatEnv(MujocoVecEnv):
             low, high = self.cfg.push_interval_s
             self._push_time[pushed] = self.uniform(len(pushed), low=low, high=high)
             self._since_push[pushed] = 0.0
+            self.read_simulations()
 
     def compute_observations(self) -> dict[str, torch.Tensor]:
         """The groups described at the class."""
