@@ -4,7 +4,8 @@
 
     python benchmarks/half_cheetah.py --library rsl_rl --seed 0     # one run, one JSON file
     python benchmarks/half_cheetah.py --plot                        # all runs in one picture, and a table
-    python benchmarks/half_cheetah.py --wall-clock --seed 0         # both libraries one after the other, and their time
+    python benchmarks/half_cheetah.py --wall-clock --seeds 0 1 2    # both libraries in turns, and their times
+    python benchmarks/half_cheetah.py --wall-clock --json >benchmarks/results/half_cheetah_wall_clock.json
 
 Every run makes 1,000,000 env steps (64 environments x 24 steps x 651 iterations). A point of the curve is the mean
 return of the whole episodes that finished during a window of iterations; the two final figures are the mean of the
@@ -12,7 +13,14 @@ last 100 training episodes (noisy actions) and of 64 new episodes with the mean 
 
 Seconds are those of the training alone, evaluation and import left out, and are split into the simulator (all of the
 environment's step), the rest of the rollout, returns and update, and what is neither (logging, this script's own
-recording of episodes). The wall clock to a return is the time at which the mean return of a window first reached it.
+recording of episodes).
+
+With `--wall-clock`, both libraries train once per seed, in turns and each time in a fresh process. As learning differs
+from seed to seed by far more than speed does, what is compared are medians over the seeds: of the seconds of whole
+trainings; and of the curves, point by point, both return and seconds. The wall clock to a return is the time at which
+a library's median curve first reaches it, on a straight line between two points. The returns are 50%, 75% and 90% of
+the lower of the two curves' last points, which both therefore reach. The seconds of every seed are given beside; where
+a single training never reaches a return, it has none. Ratios are seconds of rsl_rl per second of rslcore.
 """
 
 from __future__ import annotations
@@ -20,8 +28,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import subprocess
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +37,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+import _wall_clock
 from rslcore import tasks
 from rslcore.env import VecEnv
 
@@ -83,11 +90,13 @@ class EpisodeRecorder(VecEnv):
         self.env_steps += self.num_envs
         self._returns += rewards
         self._lengths += 1
-        # Where a run starts in the middle of the time limit, shorter first episodes would bias the curve.
-        whole = dones.bool() & (self._lengths == self.max_episode_length)
-        self.finished += [(self.env_steps, value) for value in self._returns[whole].tolist()]
-        self._returns[dones.bool()] = 0.0
-        self._lengths[dones.bool()] = 0
+        if dones.any():
+            ended = dones.bool()
+            # Where a run starts in the middle of the time limit, shorter first episodes would bias the curve.
+            whole = ended & (self._lengths == self.max_episode_length)
+            self.finished += [(self.env_steps, value) for value in self._returns[whole].tolist()]
+            self._returns[ended] = 0.0
+            self._lengths[ended] = 0
         end = time.perf_counter()
         self.recording_seconds += end - stepped
         self.clock.append(end - self.started)
@@ -125,12 +134,6 @@ def curve(recorder: EpisodeRecorder) -> dict[str, list[float]]:
     return points
 
 
-def seconds_to(run: dict[str, Any], target: float) -> float | None:
-    """Seconds until the mean return of a window first reached a target; None where it never did."""
-    points = zip(run["curve"]["mean_return"], run["curve"]["seconds"], strict=True)
-    return next((seconds for mean_return, seconds in points if mean_return >= target), None)
-
-
 def mean_of_last(finished: list[tuple[int, float]]) -> float | None:
     """Average the returns of the last 100 episodes; None where a trial is shorter than an episode."""
     returns = [value for _, value in finished[-100:]]
@@ -163,7 +166,7 @@ def train(library: str, seed: int, iterations: int | None, threads: int) -> dict
         "version": version(LIBRARIES[library]),
         "seed": seed,
         "env_steps": env.env_steps,
-        "train_seconds": round(seconds, 1),
+        "train_seconds": round(seconds, 2),
         "seconds_of": {
             "simulator": round(env.simulator_seconds, 2),
             "rest of the rollout": round(
@@ -224,41 +227,6 @@ def plot() -> None:
     figure.savefig(RESULTS / "half_cheetah.png", dpi=120)
 
 
-def wall_clock(seed: int, iterations: int | None, threads: int, output: Path) -> None:
-    """Train with both libraries, each in a process of its own, and compare their time."""
-    runs = {}
-    for library in LIBRARIES:
-        command = [sys.executable, __file__, "--library", library, "--seed", str(seed), "--threads", str(threads)]
-        command += ["--output", str(output), *(["--iterations", str(iterations)] if iterations else [])]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        runs[library] = json.loads((output / f"{library}_seed{seed}.json").read_text())
-    compare(runs)
-
-
-def compare(runs: dict[str, dict[str, Any]]) -> None:
-    """Print the seconds of two runs, how they are spent, and how long it took to the return that both reached."""
-    best = [max(run["curve"]["mean_return"], default=float("nan")) for run in runs.values()]
-    rows = [("whole training", {name: run["train_seconds"] for name, run in runs.items()})]
-    rows += [
-        (part, {name: run["seconds_of"][part] for name, run in runs.items()}) for part in runs["rslcore"]["seconds_of"]
-    ]
-    for share in (0.5, 0.9, 1.0):
-        target = share * min(best)
-        reached = {name: seconds_to(run, target) for name, run in runs.items()}
-        if None not in reached.values():
-            rows.append((f"to a return of {target:.0f}", reached))
-    print(f"{'seconds':26s}" + "".join(f"{name:>12s}" for name in runs) + f"{'ratio':>8s}")
-    for label, seconds in rows:
-        theirs, ours = seconds["rsl_rl"], seconds["rslcore"]
-        ratio = f"{theirs / ours:8.2f}" if ours > 0 else ""
-        print(f"{label:26s}" + "".join(f"{value:12.2f}" for value in seconds.values()) + ratio)
-    for name, run in runs.items():
-        print(
-            f"{name}: return of the last 100 episodes {run['final_return_training']}, of the mean action "
-            f"{run['final_return_deterministic']}"
-        )
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -267,19 +235,31 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=None, help="fewer than the task's own, for a trial")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument(
-        "--output", type=Path, default=None, help="folder of the JSON files; by default that of the results"
+        "--output",
+        type=Path,
+        default=None,
+        help="folder of the JSON file of a single run; by default that of the results",
     )
-    parser.add_argument("--wall-clock", action="store_true", help="train with both libraries and compare their time")
+    parser.add_argument("--wall-clock", action="store_true", help="train with both libraries and compare their times")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=list(range(5)), help="of --wall-clock; default: 0 1 2 3 4"
+    )
+    parser.add_argument("--json", action="store_true", help="with --wall-clock: print JSON instead of a table")
     parser.add_argument("--plot", action="store_true", help="draw the picture from all JSON files and end")
     arguments = parser.parse_args()
     if arguments.plot:
         plot()
         return
-    if arguments.iterations is not None and (arguments.iterations < 1 or arguments.output is None):
+    if arguments.iterations is not None and (
+        arguments.iterations < 1 or (arguments.output is None and not arguments.wall_clock)
+    ):
         parser.error("--iterations must be at least 1, and needs --output: a trial is no result")
     if arguments.wall_clock:
-        output = arguments.output or RESULTS / "half_cheetah_wall_clock"
-        wall_clock(arguments.seed, arguments.iterations, arguments.threads, output)
+        runs = _wall_clock.train_in_turns(arguments.seeds, arguments.iterations, arguments.threads)
+        if arguments.json:
+            print(json.dumps(_wall_clock.document(runs), indent=1))
+        else:
+            print(_wall_clock.table(_wall_clock.compare(runs)))
         return
     output = arguments.output or RESULTS / "half_cheetah"
     record = train(arguments.library, arguments.seed, arguments.iterations, arguments.threads)
