@@ -11,6 +11,7 @@ import torch
 from tensordict import TensorDict
 
 from rslcore.algorithms import PPO
+from rslcore.algorithms import ppo as ppo_module
 from rslcore.config import ENGINES, OnPolicyRunnerCfg, RndCfg, RNNModelCfg
 from rslcore.engine import EagerEngine
 from rslcore.models import ActorCritic, ActorCriticRecurrent, MLPModel
@@ -92,18 +93,25 @@ def test_time_outs_add_the_discounted_value_to_the_stored_reward(dtype):
     assert ppo.storage.dones[0].view(-1).tolist() == [1, 0, 1, 0]
 
 
+@pytest.mark.parametrize("where", ["cpu", "elsewhere"])
 @pytest.mark.parametrize("make", [make_cfg, make_recurrent_cfg])
-def test_time_outs_can_add_the_value_of_the_true_final_observation(make):
+def test_time_outs_can_add_the_value_of_the_true_final_observation(make, where, monkeypatch):
     """Law: r + gamma * V(s_T), s_T the last observation before the reset, of the episodes cut off and no others.
 
-    A recurrent critic values it after what it has seen of that episode, and remembers nothing of it.
+    A recurrent critic values it after what it has seen of that episode, and remembers nothing of it. Where the host
+    does not ask which episodes those are, the other rows may be anything too.
     """
+    if where == "elsewhere":
+        monkeypatch.setattr(ppo_module, "_on_host", lambda tensor: False)
     ppo, twin = (make_ppo(make(gamma=0.9, bootstrap_final_obs=True)) for _ in range(2))
     first, second, final = observe(), observe(), observe()
     time_outs = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    given = final.clone()
+    for group in given.values():
+        group[[0, 2]] = torch.nan
     for step, obs in enumerate((first, second)):
         ppo.act(obs)
-        extras = {"time_outs": time_outs, "final_obs": final} if step else {}
+        extras = {"time_outs": time_outs, "final_obs": given} if step else {}
         ppo.process_env_step(observe(), torch.ones(N), time_outs * step, extras)
     with torch.no_grad():
         for obs in (first, second):

@@ -13,6 +13,7 @@ import torch
 
 from rslcore.engine.graph_conditions import refusal
 from rslcore.engine.graph_update import StaticUpdate
+from rslcore.utils import JointRead
 
 HETEROSCEDASTIC = {"class_name": "HeteroscedasticGaussianDistribution"}
 RND = {"weight": 5.0, "num_outputs": 4, "predictor_hidden_dims": [8], "target_hidden_dims": [8]}
@@ -33,7 +34,7 @@ class Uncaptured:
             self.update = StaticUpdate(learner, torch.device("cpu"))
         self.update.load()
         assert list(self.update.body(batches)) == []
-        return self.update.read()
+        return self.update.read(JointRead())
 
 
 def mirror(env, obs, actions):

@@ -1,12 +1,17 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
 
-"""Pairs of the same PPO, one on the engine under test and one on the eager engine, with the same experience."""
+"""Pairs of the same PPO, one on the engine under test and one on the eager engine, with the same experience.
+
+Makes the helpers of this folder importable.
+"""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +19,8 @@ import torch
 from tensordict import TensorDict
 
 from rslcore.algorithms import PPO
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NUM_ENVS, NUM_STEPS, NUM_ACTIONS = 13, 7, 3
 GROUPS = {"policy": (5,), "critic": (4,), "image": (2, 6, 6)}

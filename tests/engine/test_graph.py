@@ -20,6 +20,7 @@ from rslcore.engine.graph_update import StaticUpdate
 from rslcore.models import MLPModel
 from rslcore.modules.distribution import base, beta, gaussian
 from rslcore.storage import RolloutStorage
+from rslcore.utils import JointRead
 
 CPU = torch.device("cpu")
 
@@ -47,7 +48,7 @@ class Uncaptured:
                 self.update.between()
         assert int(storage.counter) == storage.offset
         storage.counter = None
-        return self.update.read()
+        return self.update.read(JointRead())
 
 
 @pytest.fixture

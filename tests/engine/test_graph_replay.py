@@ -14,73 +14,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tape import run_at_once, use_tapes
 from tensordict import TensorDict
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from rslcore.algorithms import PPO, Distillation
-from rslcore.engine import CapturedPolicySteps, EagerEngine, GraphEngine, selection
+from rslcore.engine import CapturedPolicySteps
 from rslcore.engine import graph as engine_module
-from rslcore.engine import graph_rollout as rollout_module
-from rslcore.modules.distribution import base, beta, gaussian
+from rslcore.utils import JointRead
 
 NUM_ENVS, NUM_STEPS, NUM_ACTIONS = 64, 8, 3
 
 only_on_a_gpu = pytest.mark.parametrize("device", [pytest.param("cuda:0", marks=pytest.mark.gpu)], indirect=True)
-
-
-class Tape(TorchDispatchMode):
-    """Records operators with their arguments and results, below autograd."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        """Every operator comes by."""
-        result = func(*args, **(kwargs or {}))
-        self.calls.append((func, args, kwargs or {}, result))
-        return result
-
-    @torch.no_grad()
-    def replay(self):
-        """Run everything again on the same tensors, and let the results have the values of now."""
-        for func, args, kwargs, result in self.calls:
-            for before, now in zip(tree_leaves(result), tree_leaves(func(*args, **kwargs)), strict=True):
-                if isinstance(before, torch.Tensor) and before.data_ptr() != now.data_ptr():
-                    before.copy_(now)
-
-
-class TapeRecording:
-    """`Recording` with tapes for graphs; a capture runs the work as well."""
-
-    def __init__(self, device, pool=None):
-        self.pool = pool
-        self.tapes = []
-
-    def capture(self, work, between=None):
-        """Record piece by piece."""
-        ended = False
-        while not ended:
-            with Tape() as tape:
-                ended = next(work, "end") == "end"
-            self.tapes.append(tape)
-            if not ended:
-                between()
-
-    def replay(self, between=None):
-        """Repeat piece by piece."""
-        for number, tape in enumerate(self.tapes):
-            if number > 0 and between is not None:
-                between()
-            tape.replay()
-
-
-def run_at_once(work, between, device):
-    """`warm_up` without streams."""
-    for _ in work:
-        between()
-    return []
 
 
 @pytest.fixture(autouse=True, params=[pytest.param("cpu"), pytest.param("cuda:0", marks=pytest.mark.gpu)])
@@ -88,14 +32,7 @@ def device(request, monkeypatch):
     """Where everything is; on the CPU with tapes for graphs."""
     torch.set_num_threads(1)
     if request.param == "cpu":
-        for module in (engine_module, rollout_module):
-            monkeypatch.setattr(module, "Recording", TapeRecording)
-        monkeypatch.setattr(engine_module, "warm_up", run_at_once)
-        for owner in (GraphEngine, CapturedPolicySteps):
-            monkeypatch.setattr(owner, "device_type", "cpu")
-        monkeypatch.setattr(selection, "ENGINE_CLASSES", (GraphEngine, EagerEngine))
-        for module in (base, beta, gaussian):
-            monkeypatch.setattr(module, "can_inspect", lambda tensor: False, raising=False)
+        use_tapes(monkeypatch)
     return request.param
 
 
@@ -236,7 +173,7 @@ def test_nothing_waits_for_the_device(device):
     generator = torch.Generator().manual_seed(9)
     steps = [observe(generator, device) for _ in range(NUM_STEPS + 1)]
     rewards, dones = torch.randn(NUM_ENVS, device=device), torch.zeros(NUM_ENVS, device=device)
-    read, graph.engine._update.read = graph.engine._update.read, dict
+    read, graph.engine._update.read = graph.engine._update.read, lambda joint: {}
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -249,7 +186,7 @@ def test_nothing_waits_for_the_device(device):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     graph.engine._update.read = read
-    assert len(read()) == 3
+    assert len(read(JointRead())) == 3
 
 
 def test_one_read_per_update(device, monkeypatch):

@@ -11,6 +11,7 @@ import torch
 
 from rslcore.logging import Logger, statistics
 from rslcore.logging.statistics import EpisodeStatistics, LogAverages
+from rslcore.utils import JointRead
 
 
 def by_hand(rewards: torch.Tensor, dones: torch.Tensor, window: int) -> list[list[float]]:
@@ -27,6 +28,11 @@ def by_hand(rewards: torch.Tensor, dones: torch.Tensor, window: int) -> list[lis
     return list(finished)
 
 
+def collect(statistics: EpisodeStatistics) -> list[list[float]]:
+    """What finished, with a read of its own."""
+    return statistics.collect(statistics.numbers().tolist())
+
+
 @pytest.mark.parametrize("num_envs", [1, 7, 129])
 @pytest.mark.parametrize("probability", [0.0, 0.05, 0.6, 1.0])
 def test_finished_episodes_equal_the_loop(num_envs: int, probability: float) -> None:
@@ -39,12 +45,10 @@ def test_finished_episodes_equal_the_loop(num_envs: int, probability: float) -> 
     for t in range(12):
         statistics.step(rewards[t], dones[t])
         if t == 3:
-            collected.extend(statistics.collect([])[0])  # between any two steps
-    episodes, others = statistics.collect([torch.tensor(4.5), torch.tensor(7)])
-    collected.extend(episodes)
-    assert others == [4.5, 7.0]
+            collected.extend(collect(statistics))  # between any two steps
+    collected.extend(collect(statistics))
     assert list(collected) == by_hand(rewards, dones, 20)
-    assert statistics.collect([])[0] == []
+    assert collect(statistics) == []
 
 
 @pytest.mark.parametrize("given", [True, False])
@@ -54,9 +58,8 @@ def test_intrinsic_rewards_are_summed_apart(given: bool) -> None:
     for done in ([0, 0, 1], [1, 0, 1]):
         extra = torch.tensor([0.5, 0.25, 2.0]) if given else None
         statistics.step(torch.tensor([[1], [2], [3]]), torch.tensor(done, dtype=torch.float64), extra)
-    episodes, _ = statistics.collect([])
     expected = [[1, 5, 3, 2], [2, 3, 2, 1], [1, 5, 3, 2]] if given else [[1, 3, 3, 0], [2, 2, 2, 0], [1, 3, 3, 0]]
-    assert episodes == expected
+    assert collect(statistics) == expected
     assert statistics.running[:, 1].tolist() == ([2, 4.5, 4, 0.5] if given else [2, 4, 4, 0])
 
 
@@ -76,6 +79,24 @@ def test_device_is_read_once_per_iteration(monkeypatch: pytest.MonkeyPatch) -> N
     logger.log(0, 0, 1, 1.0, 1.0, {"value": torch.tensor(1.0)}, 1e-3, torch.ones(3))
     assert reads == ["tolist"]
     assert list(logger.rewbuffer) == [1.0] * 32
+
+
+def test_another_read_may_bring_the_numbers() -> None:
+    """What joined is not read again, and is reported; what a broken iteration has left behind is forgotten."""
+    reports = []
+    logger = Logger(None, {"num_steps_per_env": 4, "algorithm": {}}, {}, 8)
+    logger.console.iteration = lambda report, **_: reports.append(report)  # type: ignore[method-assign]
+    logger.join(JointRead(), lambda: torch.zeros(3))
+    logger.init_logging_writer()
+    for deviation in (0.25, 0.5):
+        logger.process_env_step(torch.full((8,), 2.0), torch.ones(8), {})
+        joint = JointRead()
+        if deviation == 0.5:
+            logger.join(joint, lambda: torch.full((3,), 0.5))
+        joint.fetch()
+        logger.log(0, 0, 1, 1.0, 1.0, {"value": 1.0}, 1e-3, torch.full((3,), 0.25))
+    assert [report.mean_std for report in reports] == [0.25, 0.5]
+    assert list(logger.rewbuffer) == [2.0] * 16
 
 
 def test_log_averages_run_over_all_elements() -> None:
@@ -110,4 +131,4 @@ def test_values_may_wait_on_the_device(device: str, monkeypatch: pytest.MonkeyPa
     averages.add({"a": torch.tensor([1.0, 3.0], device=device), "b": torch.tensor(1.0, device=device), "c": 5.0})
     averages.add({"a": torch.tensor(5.0, device=device)})
     averages.add({"a": 3.0, "b": torch.tensor(2.0, device=device)})
-    assert averages.pop(torch.stack(averages.device_sums()).tolist()) == {"a": 3.0, "b": 1.5, "c": 5.0}
+    assert averages.pop(torch.cat(averages.device_sums()).tolist()) == {"a": 3.0, "b": 1.5, "c": 5.0}

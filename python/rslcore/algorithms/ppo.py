@@ -439,9 +439,16 @@ class PPO:
         return any(refuses_whole_rollouts(model, anywhere=anywhere) is not None for model in (rule.actor, rule.critic))
 
     def _time_out_values(self, time_outs: torch.Tensor, final_obs: TensorDict | None) -> torch.Tensor:
-        """Values [N] to bootstrap from where ``time_outs`` is set: only those rows of ``final_obs`` are evaluated."""
+        """Values [N] to bootstrap from where ``time_outs`` is set.
+
+        Only those rows of ``final_obs`` are evaluated; on a GPU all of them, as the host would have to wait for which.
+        """
         values = cast(torch.Tensor, self.transition.values).view(-1)
-        if not self.bootstrap_final_obs or not len(rows := time_outs.nonzero().view(-1)):
+        if not self.bootstrap_final_obs:
+            return values
+        if final_obs is not None and not _on_host(time_outs):
+            return torch.where(time_outs.bool(), self._peek_values(final_obs.to(self.device)).view(-1), values)
+        if not len(rows := time_outs.nonzero().view(-1)):
             return values
         if final_obs is None:
             warnings.warn(
@@ -468,6 +475,11 @@ class PPO:
 EVALUATE_MINI_BATCH = PPO.evaluate_mini_batch
 ADAPT_LEARNING_RATE = PPO.adapt_learning_rate
 """The rules of the class itself: a program may put others in their place."""
+
+
+def _on_host(tensor: torch.Tensor) -> bool:
+    """Return whether reading the tensor costs no wait for a device."""
+    return tensor.is_cpu
 
 
 def _or_zeros(state: HiddenState, model: MLPModel) -> HiddenState:

@@ -15,6 +15,7 @@ from rslcore import ops
 from rslcore.engine import KnownMLP, describe_mlp
 from rslcore.models import CNNModel, MLPModel, RNNModel
 from rslcore.modules import GaussianDistribution
+from rslcore.modules.distribution.base import can_inspect
 from rslcore.storage import RolloutStorage, Slot
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class ActionSampler:
         if mean.dim() == 2 and mean.dtype == distribution.std.dtype == torch.float32:
             actions, log_prob = ops.gaussian_sample(mean, distribution.std, seed=self.seed, offset=self.next_offset())
             self.offset += 1
-            if mean.device.type != "cpu" or math.isfinite(log_prob.sum().item()):
+            if not can_inspect(mean) or math.isfinite(log_prob.sum().item()):
                 return actions, log_prob
         actions = distribution.sample()
         return actions, distribution.log_prob(actions)

@@ -14,6 +14,7 @@ from rslcore.engine.graph_conditions import captured_parts, differences, fingerp
 from rslcore.engine.graph_update import StaticUpdate
 from rslcore.engine.learner import Learner
 from rslcore.modules import Distribution
+from rslcore.utils import JointRead
 
 _MAX_CHANGES = 4
 """After so many changes in a row that each cost a capture, the engine steps back."""
@@ -48,14 +49,31 @@ class GraphEngine:
         """Permutations per update."""
         self._outputs: list[tuple[Distribution, Any]] = []
         """What the last minibatch left in the models' distributions: it is where the graph writes it."""
+        self._joint: JointRead | None = None
+        """What others want to read with the coming update."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the graph: a copy of an algorithm has other tensors, and captures its own."""
         return vars(type(self)())
 
     def can_run(self, learner: Learner) -> str | None:
-        """Return why the update cannot be captured; None if it can."""
-        return self._refusal or refusal(learner, str(self.device_type))
+        """Return why the update cannot be captured; None if it can.
+
+        Another engine then learns, which knows nothing of what joined: that is settled first.
+        """
+        reason = self._refusal or refusal(learner, str(self.device_type))
+        if reason is not None and self._joint is not None:
+            joint, self._joint = self._joint, None
+            joint.settle()
+        return reason
+
+    def join(self, joint: JointRead) -> None:
+        """Let the coming update fetch what others want to know of the device with its own read.
+
+        Where ``joint.spoiled`` is set, the update changes neither parameters nor the state of optimizers, and raises
+        what ``joint`` refuses with.
+        """
+        self._joint = joint
 
     def describe(self, learner: Learner) -> str:
         """Return what it does, in words."""
@@ -78,20 +96,22 @@ class GraphEngine:
             self._counter = torch.zeros((), dtype=torch.int64, device=device)
         self._counter.fill_(storage.offset)
         storage.counter = self._counter
+        joint, self._joint = self._joint or JointRead(), None
         try:
-            update = self._run(learner, batches, device)
+            update = self._run(learner, batches, device, joint)
         finally:
             storage.counter = None
-        return update.read()
+        return update.read(joint)
 
-    def _run(self, learner: Learner, batches: Iterable[Any], device: torch.device) -> StaticUpdate:
+    def _run(self, learner: Learner, batches: Iterable[Any], device: torch.device, joint: JointRead) -> StaticUpdate:
         """Queue all work of an update; returns where its results will be."""
         now = fingerprint(learner)
         if self._update is None or now != self._print:
+            joint.settle()  # an optimizer's first step makes its state, which one that does nothing would leave unset
             self._note_change(now)
             return self._warm_up(learner, batches, device)
         update = self._update
-        update.load()
+        update.load(joint.spoiled)
         if self._recording is None:
             self._capture(learner, update, batches, device)
             return update

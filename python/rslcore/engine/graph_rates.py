@@ -1,6 +1,6 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Learning rates in device memory, where a captured update can read and change them."""
+"""Learning rates, and whether to learn at all, in device memory, where a captured update can read them."""
 
 from __future__ import annotations
 
@@ -43,36 +43,52 @@ def refuses_capture(optimizer: torch.optim.Optimizer) -> str | None:
 class DeviceRates:
     """The learning rates of an algorithm's optimizers: numbers on the host, and tensors while an update runs.
 
-    The rate that is adapted is kept in float64, so that it takes the same values as on the host.
+    The rate that is adapted is kept in float64, so that it takes the same values as on the host. A flag beside them
+    lets steps change nothing: fused optimizers look at it, as for a gradient scaler that has found infinity.
     """
 
     def __init__(self, learner: Learner, device: torch.device) -> None:
         """Make a tensor per parameter group; what they hold is set by :meth:`load`."""
         self._learner = learner
-        self._groups: list[dict[str, Any]] = [group for opt in learner.optimizers() for group in opt.param_groups]
-        self._adapted = len(learner.optimizers()[0].param_groups)
+        self._optimizers = list(learner.optimizers())
+        self._groups: list[dict[str, Any]] = [group for opt in self._optimizers for group in opt.param_groups]
+        self._adapted = len(self._optimizers[0].param_groups)
         """Groups, the first ones, that follow the adaptive learning rate."""
         self._rates = [torch.zeros((), device=device) for _ in self._groups]
         self.value = torch.zeros((), dtype=torch.float64, device=device)
         """The adaptive learning rate."""
+        self._skips = torch.zeros((), device=device)
+        """1 where steps change neither parameters nor the state of the optimizers, otherwise 0."""
 
-    def load(self) -> None:
-        """Take the numbers of the host, which may have been changed since the last update; waits for nothing."""
+    def load(self, spoiled: torch.Tensor | None = None) -> None:
+        """Take the numbers of the host, which may have been changed since the last update; waits for nothing.
+
+        Args:
+            spoiled: 1 on the device where the coming steps must change nothing, otherwise 0; None stands for 0.
+        """
+        if spoiled is None:
+            self._skips.zero_()
+        else:
+            self._skips.copy_(spoiled)
         self.value.fill_(self._host_value())
         for group, rate in zip(self._groups, self._rates, strict=True):
             rate.fill_(group["lr"])
 
     @contextlib.contextmanager
     def on_device(self) -> Iterator[None]:
-        """Let the optimizers read the tensors; afterwards they have their numbers again."""
+        """Let the optimizers read the tensors; afterwards they have their numbers again, and no flag."""
         before = [(group["lr"], group.get("capturable")) for group in self._groups]
         try:
             for group, rate in zip(self._groups, self._rates, strict=True):
                 group["lr"] = rate
                 if "capturable" in group and rate.is_cuda:
                     group["capturable"] = True
+            for optimizer in self._optimizers:
+                vars(optimizer)["found_inf"] = self._skips
             yield
         finally:
+            for optimizer in self._optimizers:
+                vars(optimizer).pop("found_inf", None)
             for group, (number, capturable) in zip(self._groups, before, strict=True):
                 group["lr"] = number
                 if "capturable" in group:

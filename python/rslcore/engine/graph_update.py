@@ -12,6 +12,7 @@ import torch
 from rslcore.engine.graph_known import TERMS, KnownGradients, known_job
 from rslcore.engine.graph_rates import DeviceRates, trained_parameters
 from rslcore.engine.learner import Learner
+from rslcore.utils import JointRead
 
 MAX_TERMS = 15
 """Most terms that a rule may report."""
@@ -54,9 +55,14 @@ class StaticUpdate:
         """Reported terms; known after the first run."""
         self._adapts = False
 
-    def load(self) -> None:
-        """Take over what may have changed on the host since the last update."""
-        self._rates.load()
+    def load(self, spoiled: torch.Tensor | None = None) -> None:
+        """Take over what may have changed on the host since the last update.
+
+        Args:
+            spoiled: 1 on the device where parameters and optimizers must stay as they are, otherwise 0; None stands
+                for 0.
+        """
+        self._rates.load(spoiled)
 
     def body(self, batches: Iterable[Any]) -> Iterator[None]:
         """Take one gradient step per minibatch.
@@ -94,9 +100,16 @@ class StaticUpdate:
             self._kl /= torch.distributed.get_world_size()
         self._learner.reduce_parameters()
 
-    def read(self) -> dict[str, float]:
-        """Return the reported terms, averaged over the minibatches, and set the learning rate; waits for the device."""
-        learning_rate, *means = self._results[: 1 + len(self.names)].tolist()
+    def read(self, joint: JointRead) -> dict[str, float]:
+        """Return the reported terms, averaged over the minibatches, and set the learning rate; waits for the device.
+
+        Args:
+            joint: What others want to know of the device, which is fetched along; raises what they refuse with before
+                anything is set.
+        """
+        results = joint.add(self._results[: 1 + len(self.names)])
+        joint.fetch()
+        learning_rate, *means = results
         self._rates.store(learning_rate, adapted=self._adapts)
         return dict(zip(self.names, means, strict=True))
 

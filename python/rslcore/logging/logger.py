@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -19,17 +20,26 @@ from rslcore.logging.metrics_file import MetricsFile
 from rslcore.logging.report import IterationReport
 from rslcore.logging.statistics import EpisodeStatistics, LogAverages
 from rslcore.logging.writers import WandbLogWriter, make_writer, writer_name
+from rslcore.utils import JointRead
 
 WINDOW = 100
 """Finished episodes the means run over, as rsl_rl 5.5.1."""
+
+
+class _Numbers(NamedTuple):
+    """What is read of the device in an iteration, once it has been fetched."""
+
+    mean_std: list[float]
+    reported: list[list[float]]
+    episodes: list[float]
 
 
 class Logger:
     """Turns rollouts and updates into scalars, and hands these to a writer, to metrics.jsonl and to the console.
 
     Names, tags and meanings are those of rsl_rl 5.5.1. Per step it only launches device operations; the device is read
-    once per iteration, in :meth:`log`. Deviations: statistics and totals are kept without a ``log_dir`` too, and the
-    ETA counts the iterations of this call of ``learn`` only.
+    once per iteration: in :meth:`log`, or with another read (:meth:`join`). Deviations: statistics and totals are kept
+    without a ``log_dir`` too, and the ETA counts the iterations of this call of ``learn`` only.
     """
 
     def __init__(
@@ -81,6 +91,7 @@ class Logger:
             self.irewbuffer: deque[float] = deque(maxlen=WINDOW)
         self._episodes = EpisodeStatistics(num_envs, device, WINDOW, intrinsic_rewards=self._has_rnd)
         self._reported = LogAverages()
+        self._numbers: _Numbers | None = None
         self._metrics: MetricsFile | None = None
         self._learn_time = 0.0
         self._videos: set[Path] = set()
@@ -103,6 +114,7 @@ class Logger:
     def init_logging_writer(self) -> None:
         """Open the writer and metrics.jsonl, and store configuration and code state; :meth:`log` may follow."""
         self._learn_time = 0.0
+        self._numbers = None  # those of an iteration that did not end
         if self.log_dir is None or self.disable_logs:
             return
         Path(self.log_dir).mkdir(parents=True, exist_ok=True)
@@ -138,6 +150,21 @@ class Logger:
             self._reported.add(reported)
         self._episodes.step(rewards, dones, intrinsic_rewards)
 
+    def join(self, joint: JointRead, action_std: Callable[[], torch.Tensor]) -> None:
+        """Have what :meth:`log` would otherwise read itself fetched by another read, which must come before it.
+
+        Args:
+            joint: The read.
+            action_std: Returns the standard deviations of the actions, any shape, at that time.
+        """
+        if self.disable_logs:
+            return
+        self._numbers = _Numbers(
+            mean_std=joint.add(lambda: action_std().detach().mean()),
+            reported=[joint.add(sums) for sums in self._reported.device_sums()],
+            episodes=joint.add(self._episodes.numbers),
+        )
+
     def log(
         self,
         it: int,
@@ -163,7 +190,7 @@ class Logger:
             learn_time: Seconds of returns and update.
             loss_dict: Mean losses by name.
             learning_rate: Learning rate after the update.
-            action_std: Standard deviations of the actions, any shape.
+            action_std: Standard deviations of the actions, any shape; not looked at after :meth:`join`.
             rnd_weight: Weight of intrinsic rewards, with random network distillation.
             print_minimal: Leave what the environment reports out of the console.
             width: Columns of a plain console block.
@@ -256,15 +283,19 @@ class Logger:
     def _read_device(
         self, loss_dict: Mapping[str, float | torch.Tensor], action_std: torch.Tensor
     ) -> tuple[dict[str, float], float, dict[str, float]]:
-        """Return losses, mean standard deviation and reported means, and fill the buffers, in one device read."""
-        on_device = {name: value for name, value in loss_dict.items() if isinstance(value, torch.Tensor)}
-        others = [action_std.detach().mean(), *on_device.values(), *self._reported.device_sums()]
-        episodes, values = self._episodes.collect(others)
+        """Return losses, mean standard deviation and reported means, and fill the buffers; reads what is not yet."""
+        joint = JointRead()
+        read = {name: joint.add(value) for name, value in loss_dict.items() if isinstance(value, torch.Tensor)}
+        if self._numbers is None:
+            self.join(joint, lambda: action_std)
+        joint.fetch()
+        numbers, self._numbers = self._numbers, None
+        assert numbers is not None
+        episodes = self._episodes.collect(numbers.episodes)
         for buffer, column in zip(self._buffers().values(), zip(*episodes, strict=True), strict=False):
             buffer.extend(column)
-        read = dict(zip(on_device, values[1:], strict=False))
-        losses = {name: read[name] if name in read else float(value) for name, value in loss_dict.items()}
-        return losses, values[0], self._reported.pop(values[1 + len(on_device) :])
+        losses = {name: read[name][0] if name in read else float(value) for name, value in loss_dict.items()}
+        return losses, numbers.mean_std[0], self._reported.pop(chain.from_iterable(numbers.reported))
 
     def _write(self, report: IterationReport) -> None:
         if self.writer is not None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,8 +19,9 @@ _FLAGS = (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32)
 class EpisodeStatistics:
     """Sums over running episodes, and the last finished ones, without a read by the host per step.
 
-    One `ops.episode_stats` per step does the bookkeeping on the device; :meth:`collect` reads what finished since it
-    was last called, in the order of rsl_rl 5.5.1 (steps first, then environments).
+    One `ops.episode_stats` per step does the bookkeeping on the device; :meth:`numbers` are to be read once per
+    iteration, and :meth:`collect` makes of them what has finished since it was last called, in the order of
+    rsl_rl 5.5.1 (steps first, then environments).
     """
 
     running: torch.Tensor
@@ -68,26 +69,25 @@ class EpisodeStatistics:
             intrinsic_rewards=intrinsic,
         )
 
-    def collect(self, others: Sequence[torch.Tensor]) -> tuple[list[list[float]], list[float]]:
-        """Return what finished since the last call, and other scalars with the same single read of the device.
+    def numbers(self) -> torch.Tensor:
+        """Return what the host has to read, for :meth:`collect`: how many are new, where they end, all. float32."""
+        fresh = (self._count - self._collected).clamp(max=self.window)
+        return torch.cat([torch.stack([fresh, self._count % self.window]), self._finished.flatten()])
+
+    def collect(self, numbers: Sequence[float]) -> list[list[float]]:
+        """Return what finished since the last call.
 
         Args:
-            others: 0-d tensors to be read along.
+            numbers: The values of :meth:`numbers`, read since the last step.
 
         Returns:
-            One row of sums, as in `running`, per finished episode, oldest first, at most ``window`` of them; and the
-            values of ``others``.
+            One row of sums, as in `running`, per finished episode, oldest first, at most ``window`` of them.
         """
-        device, window = self.running.device, self.window
-        fresh = (self._count - self._collected).clamp(max=window)
-        parts = [value.detach().to(device, torch.float32).reshape(1) for value in others]
-        parts += [torch.stack([fresh, self._count % window]).float(), self._finished.flatten()]
-        values: list[float] = torch.cat(parts).tolist()
         self._collected.copy_(self._count)
-        number, end = (int(value) for value in values[len(others) : len(others) + 2])
-        sums, rows = values[len(others) + 2 :], self.running.shape[0]
-        slots = [slot % window for slot in range(end - number, end)]
-        return [sums[slot * rows : (slot + 1) * rows] for slot in slots], values[: len(others)]
+        fresh, end = int(numbers[0]), int(numbers[1])
+        sums, rows = numbers[2:], self.running.shape[0]
+        slots = [slot % self.window for slot in range(end - fresh, end)]
+        return [list(sums[slot * rows : (slot + 1) * rows]) for slot in slots]
 
     def _prepared(self, rewards: torch.Tensor) -> torch.Tensor:
         return rewards.to(self.running.device, self.running.dtype)
@@ -133,14 +133,14 @@ class LogAverages:
             self._device[keys] = self._device[keys] + sums if keys in self._device else sums
 
     def device_sums(self) -> list[torch.Tensor]:
-        """Return the sums that wait on a device, as 0-d tensors, for :meth:`pop`."""
-        return [value for sums in self._device.values() for value in sums.unbind()]
+        """Return the sums that wait on a device, as vectors, for :meth:`pop`."""
+        return list(self._device.values())
 
-    def pop(self, device_values: Sequence[float]) -> dict[str, float]:
+    def pop(self, device_values: Iterable[float]) -> dict[str, float]:
         """Return the means in the order the names were first reported, and start anew.
 
         Args:
-            device_values: The numbers behind :meth:`device_sums`.
+            device_values: The numbers in :meth:`device_sums`, one after the other.
         """
         names = [key for keys in self._device for key in keys]
         for key, value in zip(names, device_values, strict=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,12 @@ from rslcore.algorithms.distillation import PLAIN_NOISE
 from rslcore.config import Cfg, RunnerCfg
 from rslcore.export import export_to_jit, export_to_onnx
 from rslcore.logging import Logger
+from rslcore.runners.clock import IterationClock
 from rslcore.runners.distributed import join_processes
 from rslcore.runners.interrupt import DeferredInterrupt
 from rslcore.runners.resume_state import ResumeState
 from rslcore.runners.step_checks import StepChecks
-from rslcore.utils import require, resolve_callable
+from rslcore.utils import JointRead, require, resolve_callable
 
 _LARGEST_PARAMETER = 1e18
 """The product of two larger numbers overflows float32."""
@@ -303,11 +303,11 @@ class OnPolicyRunner:
 
     def _iterate(self, obs: Any, it: int, start_it: int, total_it: int) -> Any:  # noqa: ANN401
         """Run one rollout and update, and log them; returns the observations to go on from."""
-        start = time.perf_counter()
+        device = torch.empty(0, device=self.device).device
+        clock = IterationClock(device)
         checks = StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True))
         use_final_obs = getattr(self.alg, "bootstrap_final_obs", False)
         use_rnd = bool(self.cfg["algorithm"].get("rnd_cfg"))
-        device = torch.empty(0, device=self.device).device
         with torch.inference_mode():
             for step in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
@@ -319,20 +319,20 @@ class OnPolicyRunner:
                 self.alg.process_env_step(obs, rewards, dones, extras)
                 intrinsic_rewards = self.alg.intrinsic_rewards if use_rnd else None
                 self.logger.process_env_step(rewards, dones, extras, intrinsic_rewards)
-            checks.raise_if_nan(it)
-            collected = time.perf_counter()
+            joint = self._join_reads(checks, it)
+            clock.end_rollout()
             self.alg.compute_returns(obs)
         self._updating = True
-        losses = self._update(it)
+        losses = self._update(it, joint)
         self._updating = False
-        learned = time.perf_counter()
+        collect_time, learn_time = clock.stop()
         self.current_learning_iteration = self._last_finished = it
         self.logger.log(
             it=it,
             start_it=start_it,
             total_it=total_it,
-            collect_time=collected - start,
-            learn_time=learned - collected,
+            collect_time=collect_time,
+            learn_time=learn_time,
             loss_dict=losses,
             learning_rate=self.alg.learning_rate,
             action_std=_action_std(self.alg.get_policy()),
@@ -340,28 +340,59 @@ class OnPolicyRunner:
         )
         return obs
 
-    def _update(self, iteration: int) -> dict[str, float]:
+    def _join_reads(self, checks: StepChecks, iteration: int) -> JointRead | None:
+        """Let the coming update read for everybody, where it changes nothing if the rollout has a NaN.
+
+        Returns:
+            What it will have fetched; None if it reads for itself, and the rollout has been found to be without NaN.
+
+        Raises:
+            ValueError: Something in the rollout was NaN.
+        """
+        join = getattr(getattr(self.alg, "engine", None), "join", None)
+        if join is None or "update" in vars(self.alg) or self.is_distributed:
+            checks.raise_if_nan(iteration)
+            return None
+
+        def refuse() -> None:
+            self._updating, updating = False, self._updating
+            checks.raise_if_nan(iteration)
+            self._updating = updating
+
+        joint = JointRead(checks.found(), refuse)
+        self.logger.join(joint, lambda: _action_std(self.alg.get_policy()))
+        join(joint)
+        return joint
+
+    def _update(self, iteration: int, joint: JointRead | None) -> dict[str, float]:
         """Let the algorithm learn; returns its losses.
 
         Raises:
-            ValueError: The update diverged; it is refused before it can be saved.
+            ValueError: The update diverged; it is refused before it can be saved. Or it was refused the rollout.
         """
+        saves = iteration % self.cfg["save_interval"] == 0  # what the last step did shows in no loss
+        largest = joint.add(self._largest_parameter) if saves and joint is not None else []
         try:
             losses = self.alg.update()
         except RuntimeError:  # e.g. of sampling with a mean that is NaN
-            self._check_parameters(iteration)
+            self._check_parameters(iteration, self._largest_parameter().item())
             raise
+        if joint is not None:
+            joint.fetch()
         for name, loss in losses.items():
             if not math.isfinite(loss):
                 raise ValueError(_diverged(f"the loss '{name}' must be finite, got {float(loss)}", iteration))
-        if iteration % self.cfg["save_interval"] == 0:  # what the last step did shows in no loss
-            self._check_parameters(iteration)
+        if saves:
+            self._check_parameters(iteration, largest[0] if largest else self._largest_parameter().item())
         return losses
 
-    def _check_parameters(self, iteration: int) -> None:
-        """Refuse parameters that have diverged."""
+    def _largest_parameter(self) -> torch.Tensor:
+        """Magnitude of the policy's largest parameter []."""
         parameters = [p.detach() for p in self.alg.get_policy().parameters()]
-        largest = torch.stack(torch._foreach_norm(parameters, math.inf)).max().item()
+        return torch.stack(torch._foreach_norm(parameters, math.inf)).max()
+
+    def _check_parameters(self, iteration: int, largest: float) -> None:
+        """Refuse parameters that have diverged."""
         if not largest < _LARGEST_PARAMETER:
             what = f"all parameters must be below {_LARGEST_PARAMETER:g}, got {largest:g}"
             raise ValueError(_diverged(what, iteration))

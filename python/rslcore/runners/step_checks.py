@@ -16,7 +16,7 @@ class StepChecks:
     """Shapes of every step, and NaN with the name of the group, the environments and the step.
 
     Tensors on the CPU are checked at once. For tensors elsewhere only the first bad step of each environment is noted,
-    on the device; :meth:`raise_if_nan` reads that once per rollout, before anything is learned from it.
+    on the device: :meth:`found` tells it what must not learn from the rollout, :meth:`raise_if_nan` the host.
     """
 
     def __init__(self, num_envs: int, check_for_nan: bool) -> None:
@@ -89,6 +89,10 @@ class StepChecks:
         if first is None:
             first = self._first_bad[name] = torch.zeros(self._num_envs, dtype=torch.int32, device=tensor.device)
         first.masked_fill_(_bad_rows(tensor, rows) & (first == 0), step + 1)
+
+    def found(self) -> torch.Tensor | None:
+        """Return 1 if something noted on a device in this rollout was NaN, otherwise 0, float32 []; None if on none."""
+        return torch.stack(list(self._first_bad.values())).any().float() if self._first_bad else None
 
     def raise_if_nan(self, iteration: int) -> None:
         """Read what was noted on other devices than the CPU in this rollout.

@@ -5,6 +5,7 @@
 from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
+from rslcore.utils.joint_read import JointRead
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from rslcore.utils.policies import reset_policy
 from rslcore.utils.precision import tf32_products
@@ -20,6 +21,7 @@ from rslcore.utils.resolve import (
 from rslcore.utils.trajectories import dones_of, split_and_pad_trajectories, unpad_trajectories
 
 __all__ = [
+    "JointRead",
     "check_keywords",
     "compile_model",
     "dones_of",
