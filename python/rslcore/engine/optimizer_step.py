@@ -105,9 +105,7 @@ def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     return plain and not any(hooks) and not any(isinstance(number, torch.Tensor) for number in numbers)
 
 
-def _plain_adam_lists(
-    optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]
-) -> list[list[Any]] | None:
+def _plain_adam_lists(optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter]) -> list[list[Any]] | None:
     """The parameters with their gradients and their entries of `_STATE`, begun where they were not.
 
     None unless the optimizer is a plain Adam of exactly these parameters, all float32 on the CPU.
