@@ -3,15 +3,10 @@
 
 #include "bias_activation/bias_activation.h"
 #include "bias_activation/launch.h"
+#include "common/macros.h"
 
 namespace rslcore::RSLCORE_SIMD {
-namespace {
-
-int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 template <typename T>
 void bias_activation_chunks(const BiasActivationArgs<T>& args, int64_t chunk, int64_t begin, int64_t end) {

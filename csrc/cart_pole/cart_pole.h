@@ -91,11 +91,12 @@ RSLCORE_HD PoleState<T> cart_pole_step(PoleState<T> pole, T action) {
     };
 }
 
-// Neither beyond a limit nor NaN.
+// Neither beyond a limit nor NaN, in any component.
 template <typename T>
 RSLCORE_HD bool cart_pole_stands(const PoleState<T>& pole) {
     return std::abs(pole.position) <= static_cast<T>(kPositionLimit) &&
-           std::abs(pole.angle) <= static_cast<T>(kAngleLimit);
+           std::abs(pole.angle) <= static_cast<T>(kAngleLimit) && pole.velocity == pole.velocity &&
+           pole.angular_velocity == pole.angular_velocity;
 }
 
 template <typename T>

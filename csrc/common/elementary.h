@@ -44,7 +44,7 @@ struct LogReduction {
 };
 RSLCORE_HD LogReduction reduce_for_log(float x) {
     constexpr int32_t kSqrtHalf = 0x3f3504f3;
-    const int32_t bits = bits_as<int32_t>(x) - kSqrtHalf;
+    const int32_t bits = static_cast<int32_t>(bits_as<uint32_t>(x) - static_cast<uint32_t>(kSqrtHalf));
     return {static_cast<float>(bits >> 23), bits_as<float>((bits & 0x007fffff) + kSqrtHalf) - 1.0f};
 }
 

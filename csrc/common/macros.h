@@ -3,6 +3,8 @@
 
 #pragma once
 
+#include <cstdint>
+
 // RSLCORE_HD marks a formula that host and device share. On the host it is always inlined: the same formula
 // is compiled once per SIMD level, and an out-of-line copy of one level must never be linked into another.
 #if defined(__CUDACC__)
@@ -10,3 +12,12 @@
 #else
 #define RSLCORE_HD inline __attribute__((always_inline))
 #endif
+
+namespace rslcore {
+
+// std::min is a function that every SIMD level would compile for itself and the linker would merge.
+RSLCORE_HD int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+}  // namespace rslcore

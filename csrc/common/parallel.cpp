@@ -36,7 +36,7 @@ void parallel_for(int64_t units, int64_t grain, const std::function<void(int64_t
     }
     const int64_t threads = std::clamp<int64_t>(units / std::max<int64_t>(grain, 1), 1, max_threads());
     const int64_t share = ceil_div(units, threads);
-    std::vector<std::thread> helpers;
+    std::vector<std::jthread> helpers;  // joined whatever happens
     helpers.reserve(threads);
     int64_t begin = share;
     try {
@@ -49,9 +49,6 @@ void parallel_for(int64_t units, int64_t grain, const std::function<void(int64_t
         body(begin, units);
     }
     body(0, std::min(share, units));
-    for (std::thread& helper : helpers) {
-        helper.join();
-    }
 }
 
 }  // namespace rslcore

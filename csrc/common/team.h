@@ -21,9 +21,9 @@ namespace rslcore {
 //
 // Team::run borrows the threads of a pool for the time of one call of `body`. They wait, spinning, for the
 // ranges that team(units, grain, work) hands out, the form of parallel loop that <op>/run_cpu.h asks for.
-// Threads that come late, or not at all, are not waited for: ranges go to those that are there. A thread that
-// the system woke on the processor of the caller, which is busy, goes to another one: left to the system, that
-// takes some milliseconds.
+// `work` must not throw: that would end the program. Threads that come late, or not at all, are not waited
+// for: ranges go to those that are there. A thread that the system woke on the processor of the caller, which
+// is busy, goes to another one: left to the system, that takes some milliseconds.
 class Team {
   public:
     // Calls body(team) once. `parallel` is a pool whose ranges run at the same time.
@@ -42,7 +42,7 @@ class Team {
     }
 
     template <typename Work>
-    void operator()(int64_t units, int64_t grain, const Work& work) {
+    void operator()(int64_t units, int64_t grain, const Work& work) noexcept {
         const int64_t present = 1 + arrived_.load(std::memory_order_acquire);
         const int64_t parts = std::clamp<int64_t>(units / std::max<int64_t>(grain, 1), 1, present);
         if (parts == 1) {
@@ -111,7 +111,8 @@ class Team {
     void leave_callers_processor() const {
 #if defined(__linux__)
         cpu_set_t allowed;
-        if (caller_ < 0 || caller_ != sched_getcpu() || sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
+        if (caller_ < 0 || caller_ != sched_getcpu() ||
+            sched_getaffinity(0, sizeof(allowed), &allowed) != 0) {
             return;
         }
         cpu_set_t others = allowed;
@@ -127,7 +128,7 @@ class Team {
         ~Closing() { team.order_.store(kClosed, std::memory_order_release); }
     };
 
-    void serve() {
+    void serve() noexcept {
         leave_callers_processor();
         const uint64_t me = static_cast<uint64_t>(arrived_.fetch_add(1, std::memory_order_acq_rel) + 1);
         uint64_t done = 0;

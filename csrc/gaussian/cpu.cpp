@@ -1,6 +1,7 @@
 // Copyright (c) 2026, rslcore authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
+#include "common/macros.h"
 #include "gaussian/gaussian.h"
 #include "gaussian/launch.h"
 
@@ -13,10 +14,6 @@ constexpr int64_t kTile = kGaussianTile;
 
 // Instead of templates of the standard library: an out-of-line copy of one would be compiled for one SIMD
 // level and linked into all.
-int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 template <typename T>
 void copy(const T* __restrict from, int64_t n, T* __restrict to) {
     for (int64_t i = 0; i < n; ++i) {

@@ -7,10 +7,6 @@
 namespace rslcore::RSLCORE_SIMD {
 namespace {
 
-int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_stride, float* to,
                int64_t to_stride) {
     for (int64_t r = 0; r < rows; ++r) {
@@ -18,7 +14,7 @@ void copy_rows(int64_t rows, int64_t columns, const float* from, int64_t from_st
     }
 }
 
-// Calls body(first row, rows) for every tile of the chunks [begin, end).
+// Calls body(chunk, first row, rows) for every tile of the chunks [begin, end).
 template <typename Body>
 void for_each_tile(const MlpArgs& args, int64_t begin, int64_t end, const Body& body) {
     const int64_t tile_rows = mlp_tile_rows(args.mlp);

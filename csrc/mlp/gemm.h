@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "common/macros.h"
 #include "mlp/layout.h"
 #include "mlp/vector.h"
 
@@ -102,10 +103,6 @@ constexpr Blocks blocks(std::integer_sequence<int, kLess...>) {
 
 inline constexpr Blocks kBlocks = blocks(std::make_integer_sequence<int, kGemmRows>{});
 
-inline int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 // Registers of the panel that begins at column n: a last panel of half the width or less has one.
 inline int64_t panel_registers(int64_t columns, int64_t n) {
     return columns - n > kVectorLanes ? 2 : 1;
@@ -118,7 +115,7 @@ inline int64_t panel_registers(int64_t columns, int64_t n) {
 inline void pack_b(int64_t depth, int64_t columns, const float* from, int64_t stride, float* to) {
     for (int64_t n = 0; n < columns; n += kGemmColumns) {
         const int64_t width = gemm_detail::panel_registers(columns, n) * kVectorLanes;
-        const int64_t filled = gemm_detail::smaller(width, columns - n);
+        const int64_t filled = smaller(width, columns - n);
         for (int64_t k = 0; k < depth; ++k) {
             for (int64_t i = 0; i < filled; ++i) {
                 to[i] = from[k * stride + n + i];
@@ -136,7 +133,7 @@ inline void pack_b(int64_t depth, int64_t columns, const float* from, int64_t st
 inline void pack_b_transposed(int64_t depth, int64_t columns, const float* from, int64_t stride, float* to) {
     for (int64_t n = 0; n < columns; n += kGemmColumns) {
         const int64_t width = gemm_detail::panel_registers(columns, n) * kVectorLanes;
-        const int64_t filled = gemm_detail::smaller(width, columns - n);
+        const int64_t filled = smaller(width, columns - n);
         for (int64_t i = 0; i < filled; ++i) {
             for (int64_t k = 0; k < depth; ++k) {
                 to[k * width + i] = from[(n + i) * stride + k];
@@ -159,7 +156,7 @@ void gemm(int64_t rows, int64_t columns, int64_t depth, const float* a, int64_t 
         const int64_t registers = gemm_detail::panel_registers(columns, n);
         const int64_t width = registers * kVectorLanes;
         for (int64_t m = 0; m < rows; m += kGemmRows) {
-            const int64_t count = gemm_detail::smaller(kGemmRows, rows - m);
+            const int64_t count = smaller(kGemmRows, rows - m);
             GemmStart from = start;
             if (from.data != nullptr) {
                 from.data += m * start.stride + n;
@@ -186,10 +183,10 @@ inline void gemm_outer(int64_t rows, int64_t columns, int64_t depth, const float
     for (int64_t n = 0; n < columns; n += kGemmColumns) {
         const int64_t registers = gemm_detail::panel_registers(columns, n);
         for (int64_t m = 0; m < rows; m += kGemmRows) {
-            const int64_t count = gemm_detail::smaller(kGemmRows, rows - m);
+            const int64_t count = smaller(kGemmRows, rows - m);
             float* to = c + m * ldc + n;
             // The sums so far of the next block: in a large network they have left the second-level cache.
-            const int64_t next = gemm_detail::smaller(kGemmRows, rows - m - count);
+            const int64_t next = smaller(kGemmRows, rows - m - count);
             for (int64_t i = 0; i < next; ++i) {
                 __builtin_prefetch(to + (kGemmRows + i) * ldc, 1);
                 __builtin_prefetch(to + (kGemmRows + i) * ldc + (kGemmColumns - 1), 1);

@@ -130,11 +130,19 @@ inline constexpr int64_t kMlpRowStep = 24;
     return rows < kMlpRowStep ? kMlpRowStep : rows > kMostRows ? kMostRows : rows;
 }
 
+// Most chunks that rows are cut into, as each has a buffer of so many gradients: sixteen, or fewer where
+// these would take more than 64 MB, but four at least.
+[[gnu::always_inline]] constexpr int64_t mlp_most_chunks(int64_t gradients) {
+    const int64_t most = 16 * 1024 * 1024 / gradients;
+    return most < 4 ? 4 : most > 16 ? 16 : most;
+}
+
 // Rows of a chunk: what one thread takes at a time, with a buffer of gradients of its own. Chosen by the
-// shape alone: four to sixteen chunks, each of some tiles where there are rows enough.
+// shape alone: four chunks at least, of some tiles each where there are rows enough.
 [[gnu::always_inline]] constexpr int64_t mlp_chunk_rows(const Mlp& mlp, int64_t rows) {
+    const int64_t most = mlp_most_chunks(mlp_gradient_size(mlp));
     const int64_t wanted = rows / (4 * mlp_tile_rows(mlp));
-    const int64_t chunks = wanted < 4 ? 4 : wanted > 16 ? 16 : wanted;
+    const int64_t chunks = wanted < 4 ? 4 : wanted > most ? most : wanted;
     const int64_t share = (rows + chunks - 1) / chunks;
     return (share + kMlpRowStep - 1) / kMlpRowStep * kMlpRowStep;
 }

@@ -5,7 +5,7 @@
 
 // A multilayer perceptron on one tile of rows that stays in cache through all layers, forward and backward.
 //
-//   mlp_pack(mlp, packed);                       once per call, as parameters change
+//   mlp_pack_layer(mlp, layer, packed);          all layers, once per call, as parameters change
 //   MlpTile tile(mlp, packed, workspace, tile_rows);
 //   per tile: fill tile.input(); tile.forward(rows); read tile.output();
 //             write dL/d(output) over tile.output(); tile.backward(rows, gradient);
@@ -33,12 +33,6 @@ inline void mlp_pack_layer(const Mlp& mlp, int64_t layer, float* packed) {
     pack_b_transposed(in, out, mlp.weight[layer], in, packed + place.weight);
     if (place.end > place.back) {
         pack_b(out, in, mlp.weight[layer], in, packed + place.back);
-    }
-}
-
-inline void mlp_pack(const Mlp& mlp, float* packed) {
-    for (int64_t layer = 0; layer < mlp.layers; ++layer) {
-        mlp_pack_layer(mlp, layer, packed);
     }
 }
 

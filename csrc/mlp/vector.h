@@ -50,7 +50,7 @@ typedef float VectorInMemory __attribute__((vector_size(4 * kVectorLanes), align
     return reinterpret_cast<Vector>(x);
 }
 
-// a * b + c, rounded once where the processor can (ISO C++ does not let the compiler contract by itself).
+// a * b + c, rounded once where the processor can, whatever the compiler contracts by itself.
 [[gnu::always_inline]] inline Vector vector_fma(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)
     return _mm512_fmadd_ps(a, b, c);

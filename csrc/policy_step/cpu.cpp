@@ -14,10 +14,6 @@
 namespace rslcore::RSLCORE_SIMD {
 namespace {
 
-int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 // The rows of a tile, cut into panels.
 struct Panels {
     int64_t rows;
@@ -97,11 +93,7 @@ void policy_network_tile(const PolicyNetwork& network, int64_t rows, int64_t til
     const int64_t inputs = network.sizes[0];
     float* scale = scratch;
     float* from = scale + mlp_padded(inputs);
-    int64_t widest = 0;
-    for (int64_t l = 0; l <= network.num_layers; ++l) {
-        widest = network.sizes[l] > widest ? network.sizes[l] : widest;
-    }
-    float* to = from + kPolicyTile * widest;
+    float* to = from + kPolicyTile * policy_widest(network);
     if (network.mean != nullptr) {
         for (int64_t d = 0; d < inputs; ++d) {
             scale[d] = normalizer_scale(network.var[d], network.eps);

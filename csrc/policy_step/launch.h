@@ -3,9 +3,9 @@
 
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
+#include "common/macros.h"
 #include "common/simd.h"
 #include "mlp/layout.h"
 
@@ -43,8 +43,12 @@ struct PolicyStepArgs {
 // A network is evaluated for so many rows at a time, in cache through all layers.
 inline constexpr int64_t kPolicyTile = 128;
 
-inline int64_t policy_widest(const PolicyNetwork& network) {
-    return *std::max_element(network.sizes, network.sizes + network.num_layers + 1);
+RSLCORE_HD int64_t policy_widest(const PolicyNetwork& network) {
+    int64_t widest = 0;
+    for (int64_t l = 0; l <= network.num_layers; ++l) {
+        widest = network.sizes[l] > widest ? network.sizes[l] : widest;
+    }
+    return widest;
 }
 
 // Floats that the evaluation of a tile needs: two layers, feature by feature, and the normalization.

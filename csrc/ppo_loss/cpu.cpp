@@ -17,7 +17,7 @@ void ppo_loss_units(const PpoLossArgs<T>& args, double* sums, int64_t begin, int
         for (int64_t i = 0; i < width; ++i) {
             partial[i] = 0.0;
         }
-        ppo_loss_block(args, first, ppo_smaller(unit_rows, args.rows - first), scratch, partial);
+        ppo_loss_block(args, first, smaller(unit_rows, args.rows - first), scratch, partial);
     }
 }
 

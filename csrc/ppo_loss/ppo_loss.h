@@ -86,7 +86,8 @@ RSLCORE_HD PpoSurrogate<T> ppo_surrogate(T log_prob, T old_log_prob, T advantage
 }
 
 // The critic's half: the loss (V - R)^2, or the larger of it and (V_old + clip(V - V_old, -c, c) - R)^2, and
-// its derivative. Where the two are equal the gradient is the mean of both, as torch.max has it.
+// its derivative. As torch.max has it, the gradient is the mean of both where the two are equal, and their
+// sum where one is NaN.
 template <typename T>
 struct PpoValue {
     T loss;
@@ -102,8 +103,10 @@ RSLCORE_HD PpoValue<T> ppo_value(T value, T old_value, T ret, const PpoLossSetti
     const T near_loss = near_error * near_error;
     const T gradient = T(2) * error;
     const T near_gradient = inside ? T(2) * near_error : T(0);
-    const T larger = loss > near_loss ? gradient : near_gradient;
-    const T clipped_gradient = loss == near_loss ? T(0.5) * (gradient + near_gradient) : larger;
+    const T both = gradient + near_gradient;
+    const T neither = loss == near_loss ? T(0.5) * both : both;
+    const T near_or_neither = loss < near_loss ? near_gradient : neither;
+    const T clipped_gradient = loss > near_loss ? gradient : near_or_neither;
     return {
         .loss = settings.clip_value && !(loss > near_loss) ? near_loss : loss,
         .gradient = settings.clip_value ? clipped_gradient : gradient,

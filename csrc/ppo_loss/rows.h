@@ -6,6 +6,7 @@
 // The loss of some rows on the CPU, for kernels: this operator's own, and the update that computes the rows'
 // means and values tile by tile.
 
+#include "common/macros.h"
 #include "ppo_loss/launch.h"
 #include "ppo_loss/ppo_loss.h"
 
@@ -13,10 +14,6 @@ namespace rslcore::RSLCORE_SIMD {
 
 // Instead of templates of the standard library: an out-of-line copy of one would be compiled for one SIMD
 // level and linked into all.
-inline int64_t ppo_smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 // What does not change from row to row where all share one standard deviation, for columns [column, column +
 // width): repeated over a tile.
 template <typename T>
@@ -127,7 +124,7 @@ void ppo_row_terms(const PpoLossArgs<T>& args, int64_t first, int64_t rows, PpoL
         sums[kPpoValue] += static_cast<double>(value[r]);
         sums[kPpoClipped] += static_cast<double>(s.row_surprise[r]);
     }
-    const int64_t samples = ppo_smaller(rows, args.samples - first);
+    const int64_t samples = smaller(rows, args.samples - first);
     for (int64_t r = 0; r < samples; ++r) {
         sums[kPpoEntropy] += static_cast<double>(gaussian_entropy(s.row_log_std[r], args.columns));
         sums[kPpoKl] += static_cast<double>(s.row_kl[r]);
@@ -153,7 +150,7 @@ template <typename T>
 void ppo_loss_block(const PpoLossArgs<T>& args, int64_t first, int64_t rows, PpoLossScratch<T>& s,
                     double* sums) {
     const int64_t columns = args.columns;
-    const int64_t samples = ppo_smaller(rows, args.samples - first);
+    const int64_t samples = smaller(rows, args.samples - first);
     const bool shared = args.std_stride == 0;
     for (int64_t r = 0; r < rows; ++r) {
         s.row_surprise[r] = T(0);
@@ -162,7 +159,7 @@ void ppo_loss_block(const PpoLossArgs<T>& args, int64_t first, int64_t rows, Ppo
     }
     // All rows together, or one wide row piece by piece.
     for (int64_t column = 0; column < columns; column += kPpoLossTile) {
-        const int64_t width = ppo_smaller(kPpoLossTile, columns - column);
+        const int64_t width = smaller(kPpoLossTile, columns - column);
         const int64_t n = rows * width;
         const T* const mean =
             ppo_packed(args.mean + first * args.mean_stride + column, args.mean_stride, rows, width, s.mean);
@@ -183,7 +180,7 @@ void ppo_loss_block(const PpoLossArgs<T>& args, int64_t first, int64_t rows, Ppo
     }
     ppo_row_terms(args, first, rows, s, sums);
     for (int64_t column = 0; column < columns; column += kPpoLossTile) {
-        const int64_t width = ppo_smaller(kPpoLossTile, columns - column);
+        const int64_t width = smaller(kPpoLossTile, columns - column);
         for (int64_t a = 0; a < width; ++a) {
             s.std_gradient[a] = T(0);
         }
@@ -220,7 +217,7 @@ void ppo_loss_rows(const PpoLossArgs<T>& args, double* sums) {
     PpoLossScratch<T> scratch;
     const int64_t unit_rows = ppo_loss_unit_rows(args.columns);
     for (int64_t first = 0; first < args.rows; first += unit_rows) {
-        ppo_loss_block(args, first, ppo_smaller(unit_rows, args.rows - first), scratch, sums);
+        ppo_loss_block(args, first, smaller(unit_rows, args.rows - first), scratch, sums);
     }
 }
 

@@ -81,9 +81,9 @@ void minibatch_unit(const MinibatchArgs& args, int64_t unit, float* workspace) {
     memset(gradients, 0, static_cast<size_t>(mlp_gradient_size(model.mlp)) * sizeof(float));
     memset(sums, 0, static_cast<size_t>(args.sums_size) * sizeof(double));
     MlpTile tile(model.mlp, model.packed, workspace, args.tile_rows);
-    const int64_t last = ppo_smaller((chunk + 1) * args.chunk_rows, args.rows);
+    const int64_t last = smaller((chunk + 1) * args.chunk_rows, args.rows);
     for (int64_t first = chunk * args.chunk_rows; first < last; first += args.tile_rows) {
-        const int64_t rows = ppo_smaller(args.tile_rows, last - first);
+        const int64_t rows = smaller(args.tile_rows, last - first);
         mlp_load(model.inputs, model.num_inputs, first, rows, tile.input(), tile.input_stride());
         tile.forward(rows);
         if (role == kMinibatchActor) {

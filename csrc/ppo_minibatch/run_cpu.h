@@ -14,10 +14,8 @@
 
 namespace rslcore {
 
-// Fewest chunks, where there are rows enough: work for several threads. Most: what each of them adds to the
-// work is the sum of its gradients.
+// Where there are rows enough: work for several threads.
 inline constexpr int64_t kMinibatchFewestChunks = 4;
-inline constexpr int64_t kMinibatchMostChunks = 16;
 inline constexpr int64_t kMinibatchPieceFloats = 16 * 1024;
 
 // Cuts the rows, by shape alone; the models must be known.
@@ -28,7 +26,7 @@ inline void minibatch_cut(MinibatchArgs* args) {
     const int64_t few = ceil_div(ceil_div(args->rows, kMinibatchFewestChunks), kMlpRowStep) * kMlpRowStep;
     args->tile_rows = std::min(tile_rows, few);
     const int64_t tiles = ceil_div(args->rows, args->tile_rows);
-    args->chunk_rows = ceil_div(tiles, kMinibatchMostChunks) * args->tile_rows;
+    args->chunk_rows = ceil_div(tiles, mlp_most_chunks(args->gradients_size)) * args->tile_rows;
     args->chunks = ceil_div(args->rows, args->chunk_rows);
     args->sums_size = kPpoLossTerms + args->actions;
     const int64_t row = std::max(mlp_workspace_row(actor), mlp_workspace_row(critic));

@@ -41,7 +41,7 @@ void ppo_update_cpu(UpdateSteps& update, int64_t threads, const Parallel& parall
         float* terms = update.terms;
         for (const int64_t batch : update.order) {
             for (size_t a = 0; a < update.std.size(); ++a) {
-                const float clamped = std::fmin(std::fmax(noise.parameter[a], noise.low), noise.high);
+                const float clamped = ppo_clamp(noise.parameter[a], noise.low, noise.high);
                 update.std[a] = noise.logarithmic ? std::exp(clamped) : clamped;
             }
             minibatch_cpu(update.batches[batch], noise, awake, terms);

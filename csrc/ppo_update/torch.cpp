@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "common/overlap.h"
+#include "adam/arguments.h"
 #include "ppo_minibatch/arguments.h"
 
 namespace rslcore {
@@ -27,43 +27,6 @@ Tensors groups_of(const Tensors& list, int64_t i, int64_t count, const char* nam
     RSLCORE_CHECK(groups * count == static_cast<int64_t>(list.size()), kOp, ": `", name,
                   "` must have as many tensors for every minibatch");
     return {list.begin() + i * groups, list.begin() + (i + 1) * groups};
-}
-
-void fill_adam(UpdateSteps* update, const std::vector<Tensors>& lists,
-               const std::vector<int64_t>& group_sizes) {
-    const Tensors& params = lists[0];
-    for (const Tensors& list : lists) {
-        RSLCORE_CHECK(list.size() == params.size(), kOp, ": all lists of Adam must have ", params.size(),
-                      " tensors, got ", list.size());
-    }
-    std::vector<MemoryRange> memory;
-    const auto target = [&](const Tensor& x, int64_t numel) {
-        float* const data = abi::output<float>(x, kOp, "Adam's tensors", numel, params[0]);
-        memory.push_back(memory_range(data, numel * static_cast<int64_t>(sizeof(float)),
-                                      static_cast<int64_t>(memory.size())));
-        return data;
-    };
-    size_t i = 0;
-    for (size_t group = 0; group < group_sizes.size(); ++group) {
-        RSLCORE_CHECK(group_sizes[group] >= 0 && static_cast<size_t>(group_sizes[group]) <= params.size() - i,
-                      kOp, ": `group_sizes` must add up to ", params.size());
-        for (int64_t k = 0; k < group_sizes[group]; ++k, ++i) {
-            const int64_t numel = params[i].numel();
-            update->tensors.push_back({
-                .numel = numel,
-                .group = static_cast<int64_t>(group),
-                .param = target(params[i], numel),
-                .grad = target(lists[1][i], numel),
-                .exp_avg = target(lists[2][i], numel),
-                .exp_avg_sq = target(lists[3][i], numel),
-                .step = target(lists[4][i], 1),
-                .settings = {},
-            });
-        }
-    }
-    RSLCORE_CHECK(i == params.size(), kOp, ": `group_sizes` must add up to ", params.size());
-    RSLCORE_CHECK(overlapping_target(memory) < 0, kOp,
-                  ": Adam's tensors must share no memory, got two that do");
 }
 
 void ppo_update(const Tensors& actor_groups, const Tensors& critic_groups, const Tensors& actions,
@@ -125,7 +88,7 @@ void ppo_update(const Tensors& actor_groups, const Tensors& critic_groups, const
                         ? abi::output<float>(*noise_gradient, kOp, "noise_gradient", columns, like)
                         : nullptr,
     };
-    fill_adam(&update, {params, grads, exp_avgs, exp_avg_sqs, steps}, group_sizes);
+    update.tensors = adam_tensors<float>(kOp, {params, grads, exp_avgs, exp_avg_sqs, steps}, group_sizes);
     update.groups = static_cast<int64_t>(group_sizes.size());
     update.max_norm = max_norm;
     update.adam = {0.0, beta1, beta2, eps, weight_decay, decoupled};

@@ -11,10 +11,6 @@
 namespace rslcore::RSLCORE_SIMD {
 namespace {
 
-int64_t smaller(int64_t a, int64_t b) {
-    return a < b ? a : b;
-}
-
 // Buffers of a tile of `envs` environments: step t of `rows` begins at rows + t * row_step.
 struct Tile {
     int64_t first;  // environment
@@ -39,7 +35,7 @@ Tile tile_at(const RnnShape& s, int64_t first, int64_t envs, float* memory, bool
 }
 
 void copy_state(const float* from, int64_t units, float* to, int64_t padded) {
-    std::memcpy(to, from, sizeof(float) * static_cast<size_t>(units));
+    copy_floats(from, units, to);
     std::memset(to + units, 0, sizeof(float) * static_cast<size_t>(padded - units));
 }
 
@@ -60,7 +56,7 @@ void load_inputs(const RnnArgs& args, const Tile& tile, int64_t t, float* rows) 
     for (int64_t e = 0; e < tile.envs; ++e) {
         float* row = rows + e * s.row_stride();
         row[s.padded_units()] = 1.0f;
-        std::memcpy(row + s.first_input(), x + e * s.inputs, sizeof(float) * static_cast<size_t>(s.inputs));
+        copy_floats(x + e * s.inputs, s.inputs, row + s.first_input());
         clear(row + s.last_one(), s.row_stride() - s.last_one());
         row[s.last_one()] = 1.0f;
     }
@@ -102,7 +98,7 @@ void run_tile(const RnnArgs& args, const Tile& tile) {
             } else {
                 gru_step(units, gate, rows + e * s.row_stride(), h);
             }
-            std::memcpy(args.output + env * s.units, h, sizeof(float) * static_cast<size_t>(s.units));
+            copy_floats(h, s.units, args.output + env * s.units);
             if (args.dones[env] != 0) {
                 clear(h, units);
                 if (lstm) {
@@ -119,11 +115,10 @@ void run_tile(const RnnArgs& args, const Tile& tile) {
         }
     }
     for (int64_t e = 0; e < tile.envs; ++e) {
-        const size_t bytes = sizeof(float) * static_cast<size_t>(s.units);
         const int64_t at = (tile.first + e) * s.units;
-        std::memcpy(args.h_n + at, tile.rows + s.steps * tile.row_step + e * s.row_stride(), bytes);
+        copy_floats(tile.rows + s.steps * tile.row_step + e * s.row_stride(), s.units, args.h_n + at);
         if (lstm) {
-            std::memcpy(args.c_n + at, tile.cells + s.steps * tile.cell_step + e * s.state_stride(), bytes);
+            copy_floats(tile.cells + s.steps * tile.cell_step + e * s.state_stride(), s.units, args.c_n + at);
         }
     }
 }
@@ -200,8 +195,8 @@ void run_gradient_tile(const RnnGradientArgs& args, const Tile& tile, float* scr
             const int64_t stride = mlp_stride(s.inputs);
             back(s, input, tile.envs, grads, packed_x, {}, grad_x, stride);
             for (int64_t e = 0; e < tile.envs; ++e) {
-                std::memcpy(args.grad_x + (t * s.envs + tile.first + e) * s.inputs, grad_x + e * stride,
-                            sizeof(float) * static_cast<size_t>(s.inputs));
+                copy_floats(grad_x + e * stride, s.inputs,
+                            args.grad_x + (t * s.envs + tile.first + e) * s.inputs);
             }
         }
         if (place == 0) {
@@ -215,11 +210,10 @@ void run_gradient_tile(const RnnGradientArgs& args, const Tile& tile, float* scr
         }
     }
     for (int64_t e = 0; e < tile.envs; ++e) {
-        const size_t bytes = sizeof(float) * static_cast<size_t>(s.units);
         const int64_t at = (tile.first + e) * s.units;
-        std::memcpy(args.grad_h_0 + at, carry_h + e * state, bytes);
+        copy_floats(carry_h + e * state, s.units, args.grad_h_0 + at);
         if (lstm) {
-            std::memcpy(args.grad_c_0 + at, carry_c + e * state, bytes);
+            copy_floats(carry_c + e * state, s.units, args.grad_c_0 + at);
         }
     }
 }
@@ -324,16 +318,14 @@ void rnn_sum_gradients(const RnnShape& shape, const float* sums, const RnnWeight
         const int hidden = torch_gate(shape, gate, false);
         if (hidden >= 0) {
             const int64_t to = hidden * shape.units + u;
-            std::memcpy(gradients.hh + to * shape.units, total,
-                        sizeof(float) * static_cast<size_t>(shape.units));
+            copy_floats(total, shape.units, gradients.hh + to * shape.units);
             if (gradients.bias_hh != nullptr) {
                 gradients.bias_hh[to] = total[padded];
             }
         }
         if (input >= 0) {
             const int64_t to = input * shape.units + u;
-            std::memcpy(gradients.ih + to * shape.inputs, total + shape.first_input(),
-                        sizeof(float) * static_cast<size_t>(shape.inputs));
+            copy_floats(total + shape.first_input(), shape.inputs, gradients.ih + to * shape.inputs);
             if (gradients.bias_ih != nullptr) {
                 gradients.bias_ih[to] = total[shape.last_one()];
             }

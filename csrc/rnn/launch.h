@@ -103,7 +103,7 @@ RSLCORE_EACH_SIMD_LEVEL(
                   float* packed);
     void rnn_pack_backward(const RnnShape& shape, const RnnWeights<const float>& weights, bool with_inputs,
                            float* matrix, float* packed);
-    // The chunks [begin, end). `room` is for scratch_size floats of each.
+    // The chunks [begin, end). `scratch` has the floats of rnn_scratch_sizes; each thread has its own.
     void rnn_scratch_sizes(const RnnShape& shape, int64_t* forward, int64_t* backward);
     void rnn_chunks(const RnnArgs& args, float* scratch, int64_t begin, int64_t end);
     void rnn_gradient_chunks(const RnnGradientArgs& args, float* scratch, int64_t begin, int64_t end);

@@ -11,6 +11,13 @@
 
 namespace rslcore::RSLCORE_SIMD {
 
+// Of none, the pointers may be null.
+inline void copy_floats(const float* from, int64_t n, float* to) {
+    if (n > 0) {
+        memcpy(to, from, sizeof(float) * static_cast<size_t>(n));
+    }
+}
+
 // A block of gates and the columns of a row that they depend on.
 struct RnnBlock {
     int64_t gate;     // first
@@ -56,13 +63,12 @@ inline void assemble(const RnnShape& s, const RnnWeights<const float>& w, float*
             float* row = matrix + (gate * h + u) * stride;
             if (hidden >= 0) {
                 const int64_t from = hidden * s.units + u;
-                memcpy(row, w.hh + from * s.units, sizeof(float) * static_cast<size_t>(s.units));
+                copy_floats(w.hh + from * s.units, s.units, row);
                 row[h] = w.bias_hh == nullptr ? 0.0f : w.bias_hh[from];
             }
             if (input >= 0) {
                 const int64_t from = input * s.units + u;
-                memcpy(row + s.first_input(), w.ih + from * s.inputs,
-                       sizeof(float) * static_cast<size_t>(s.inputs));
+                copy_floats(w.ih + from * s.inputs, s.inputs, row + s.first_input());
                 row[s.last_one()] = w.bias_ih == nullptr ? 0.0f : w.bias_ih[from];
             }
         }

@@ -28,10 +28,18 @@ RnnShape shape_of(bool lstm, int64_t steps, int64_t envs, const Tensor& weight_i
     return shape;
 }
 
+// Rows of both weights: the gates of torch, one behind the other.
+int64_t torch_gate_rows(const RnnShape& shape) {
+    return (shape.cell == RnnCell::lstm ? 4 : 3) * shape.units;
+}
+
 RnnWeights<const float> weights_of(const RnnShape& shape, const Tensor& weight_ih, const Tensor& weight_hh,
                                    const std::optional<Tensor>& bias_ih,
                                    const std::optional<Tensor>& bias_hh) {
-    const int64_t rows = (shape.cell == RnnCell::lstm ? 4 : 3) * shape.units;
+    const int64_t rows = torch_gate_rows(shape);
+    RSLCORE_CHECK(weight_ih.size(0) == rows && weight_hh.size(0) == rows, kOp,
+                  ": `weight_ih` and `weight_hh` must have ", rows, " rows, got ", weight_ih.size(0), " and ",
+                  weight_hh.size(0));
     return {abi::input<float>(weight_ih, kOp, "weight_ih", rows * shape.inputs, weight_ih),
             abi::input<float>(weight_hh, kOp, "weight_hh", rows * shape.units, weight_ih),
             abi::input<float>(bias_ih, kOp, "bias_ih", rows, weight_ih),
@@ -85,7 +93,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor> rnn_scan_back
     const int64_t state = shape.envs * shape.units;
     const RnnWeights<const float> weights =
         weights_of(shape, weight_ih, weight_hh, std::nullopt, std::nullopt);
-    const int64_t rows = weight_ih.size(0);
+    const int64_t rows = torch_gate_rows(shape);
     const Tensor grad_x = empty(grad_output, {with_x ? shape.steps : 0, shape.envs, shape.inputs});
     const Tensor grad_h_0 = empty(grad_output, {shape.envs, shape.units});
     const Tensor grad_c_0 = empty(grad_output, {lstm ? shape.envs : 0, shape.units});

@@ -109,6 +109,21 @@ def test_parameters_count_as_changed(make_pair):
     assert all(p._version > version for p, version in zip(pair.tested.actor.parameters(), before, strict=True))
 
 
+def test_nan_in_the_standard_deviation_is_seen(make_pair, whole_updates):
+    """Law: a parameter of the noise that is NaN makes what is reported NaN, as in single steps, not the lower bound."""
+    reported = []
+    for change in (lambda alg: None, step_by_step):
+        pair = make_pair(engine="fused")
+        pair.rollout(0)
+        change(pair.tested)
+        with torch.no_grad():
+            pair.tested.actor.distribution.std_param[0] = torch.nan
+        reported.append(pair.tested.update())
+    assert len(whole_updates) == 1
+    for losses in reported:
+        assert torch.tensor([losses["surrogate"], losses["entropy"]]).isnan().all()
+
+
 def raw_arguments(pair, monkeypatch):
     """What the engine calls the raw operator with."""
     caught = []

@@ -253,6 +253,12 @@ def test_raw_operator_guards_memory() -> None:
     for bad in ((x[:, :3], dones, state, state, w_ih, w_hh), (x, dones, state, state, w_ih[:15], w_hh[:15])):
         with pytest.raises(RuntimeError, match="rnn_scan: `"):
             scan(*bad, None, None, False)
+    without_input = (x[..., :0], dones, state, state, w_ih[:, :0], w_hh, None, None, True)
+    saved = scan(*without_input)[3]
+    with pytest.raises(RuntimeError, match="rnn_scan: `weight_ih` and `weight_hh` must have 20 rows, got 0 and 20"):
+        torch.ops.rslcore.rnn_scan_backward(
+            x.new_zeros(3, 4, 5), state, state, dones, saved, torch.zeros(0, 0), w_hh, True
+        )
     saved = scan(x, dones, state, state, w_ih, w_hh, None, None, True)[3]
     with pytest.raises(RuntimeError, match="rnn_scan: `saved` must have"):
         torch.ops.rslcore.rnn_scan_backward(x.new_zeros(3, 4, 5), state, state, dones, saved[:3], w_ih, w_hh, True)
