@@ -20,7 +20,7 @@ struct UpdateSteps {
     std::vector<MinibatchArgs> batches;
     std::vector<int64_t> order;  // the batch of every step
     MinibatchNoise noise;
-    std::vector<float> std;  // [A], of the coming step
+    float* std;  // [A], of the coming step; in the end, of the last one
     std::vector<AdamTensor<float>> tensors;
     int64_t groups;
     double max_norm;
@@ -40,7 +40,7 @@ void ppo_update_cpu(UpdateSteps& update, int64_t threads, const Parallel& parall
         const Team::Loop awake = team.loop();
         float* terms = update.terms;
         for (const int64_t batch : update.order) {
-            for (size_t a = 0; a < update.std.size(); ++a) {
+            for (int64_t a = 0; a < update.batches[batch].actions; ++a) {
                 const float clamped = ppo_clamp(noise.parameter[a], noise.low, noise.high);
                 update.std[a] = noise.logarithmic ? std::exp(clamped) : clamped;
             }

@@ -47,13 +47,13 @@ void ppo_update(const Tensors& actor_groups, const Tensors& critic_groups, const
                 const std::vector<int64_t>& group_sizes, double max_norm, double beta1, double beta2,
                 double eps, double weight_decay, bool decoupled, const Tensor& lr,
                 std::optional<double> desired_kl, double kl_tolerance, double lr_factor, double min_lr,
-                double max_lr, const Tensor& norms, const Tensor& terms) {
+                double max_lr, const Tensor& norms, const Tensor& std, const Tensor& terms) {
     const int64_t count = static_cast<int64_t>(actions.size());
     RSLCORE_CHECK(count > 0 && !params.empty(), kOp, ": there must be minibatches and parameters, got none");
     const int64_t columns = noise.numel();
     UpdateSteps update{};
     update.order = order;
-    update.std.resize(static_cast<size_t>(columns));
+    update.std = abi::output<float>(std, kOp, "std", columns, actions[0]);
     std::vector<MinibatchInputs> inputs(static_cast<size_t>(count));
     for (int64_t i = 0; i < count; ++i) {
         const Tensors actor = groups_of(actor_groups, i, count, "actor_groups");
@@ -72,7 +72,7 @@ void ppo_update(const Tensors& actor_groups, const Tensors& critic_groups, const
             &inputs[i]));
         RSLCORE_CHECK(update.batches[i].actions == columns, kOp, ": `noise` must have ",
                       update.batches[i].actions, " elements, got ", columns);
-        update.batches[i].std = update.std.data();
+        update.batches[i].std = update.std;
     }
     for (const int64_t batch : order) {
         RSLCORE_CHECK(batch >= 0 && batch < count, kOp, ": `order` must name one of ", count,
@@ -129,7 +129,7 @@ RSLCORE_SCHEMAS(m) {
         "Tensor(m!)[] exp_avgs, Tensor(n!)[] exp_avg_sqs, Tensor(o!)[] steps, int[] group_sizes, "
         "float max_norm, float beta1, float beta2, float eps, float weight_decay, bool decoupled, "
         "Tensor(p!) lr, float? desired_kl, float kl_tolerance, float lr_factor, float min_lr, "
-        "float max_lr, Tensor(q!) norms, Tensor(r!) terms) -> ()");
+        "float max_lr, Tensor(q!) norms, Tensor(r!) std, Tensor(s!) terms) -> ()");
 }
 
 #if !defined(RSLCORE_CUDA_LIBRARY)

@@ -474,6 +474,8 @@ class PPO:
 
 EVALUATE_MINI_BATCH = PPO.evaluate_mini_batch
 ADAPT_LEARNING_RATE = PPO.adapt_learning_rate
+SET_LEARNING_RATE = PPO.set_learning_rate
+MINI_BATCHES = PPO._mini_batches
 """The rules of the class itself: a program may put others in their place."""
 
 

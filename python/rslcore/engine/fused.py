@@ -50,26 +50,38 @@ class FusedEngine:
         if isinstance(job, str):
             raise RuntimeError(f"FusedEngine: {job}")
         kernel = MinibatchKernel(job)
+        kernel.forget_other_gradients(learner.optimizers())
         step = OptimizerStep(learner)
         adam = step.adam_arguments()
         if adam is not None and job.rule.fixed_batches and job.rule.adaptive == (job.rule.desired_kl is not None):
-            return _run_whole(job.rule, kernel, list(batches), adam, learner.optimizers()[0])
-        history: list[torch.Tensor] = []
-        rnd_losses: list[torch.Tensor] = []
-        for batch in batches:
-            terms = kernel.gradients(batch)
-            if job.rule.adaptive:
-                learner.adapt_learning_rate(terms[-1])
-            if job.rule.rnd_loss is not None:
-                rnd_losses.append(_make_rnd_gradients(job.rule.rnd_loss, batch, learner.optimizers()))
-            step.take()
-            history.append(terms)
-        if not history:
-            return {}
-        means = _means(torch.stack(history))
-        if rnd_losses:
-            means["rnd"] = torch.stack(rnd_losses).double().mean().item()
+            means = _run_whole(job.rule, kernel, list(batches), adam, learner.optimizers()[0])
+        else:
+            means = _run_steps(learner, job.rule, kernel, step, batches)
+        if means:
+            job.distribution.take_std(kernel.std)
         return means
+
+
+def _run_steps(
+    learner: Learner, rule: PPORule, kernel: MinibatchKernel, step: OptimizerStep, batches: Iterable[Any]
+) -> dict[str, float]:
+    """One step after the other: gradients by the kernel, then whatever else belongs to a step."""
+    history: list[torch.Tensor] = []
+    rnd_losses: list[torch.Tensor] = []
+    for batch in batches:
+        terms = kernel.gradients(batch)
+        if rule.adaptive:
+            learner.adapt_learning_rate(terms[-1])
+        if rule.rnd_loss is not None:
+            rnd_losses.append(_make_rnd_gradients(rule.rnd_loss, batch, learner.optimizers()))
+        step.take()
+        history.append(terms)
+    if not history:
+        return {}
+    means = _means(torch.stack(history))
+    if rnd_losses:
+        means["rnd"] = torch.stack(rnd_losses).double().mean().item()
+    return means
 
 
 def _run_whole(
@@ -140,6 +152,6 @@ def _job(learner: Learner) -> MinibatchJob | str:
         return "the critic is no function of one output"
     noise = distribution.std_param if distribution.std_type == "scalar" else distribution.log_std_param
     parameters = (*actor.weights, *actor.biases, *critic.weights, *critic.biases, noise)
-    if len({id(parameter) for parameter in parameters}) < len(parameters):
-        return "actor and critic share parameters"
+    if len({parameter.data_ptr() for parameter in parameters}) < len(parameters):
+        return "parameters share memory"
     return MinibatchJob(rule, actor, critic, distribution, noise)

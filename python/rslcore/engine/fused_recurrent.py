@@ -75,6 +75,8 @@ class FusedRecurrentEngine:
         job = _job(learner)
         if isinstance(job, str):
             raise RuntimeError(f"FusedRecurrentEngine: {job}")
+        for optimizer in learner.optimizers():
+            optimizer.zero_grad()  # of what has no gradient any more, the step must not find an old one
         step: OptimizerStep | None = None
         known: dict[int, _Minibatch] = {}
         history: list[torch.Tensor] = []
@@ -170,6 +172,6 @@ def _job(learner: Learner) -> _Job | str:
     if critic.distribution is not None or critic.biases[-1].numel() != 1:
         return "the critic is no function of one output"
     parameters = [*rule.actor.parameters(), *rule.critic.parameters()]
-    if len({id(parameter) for parameter in parameters}) < len(parameters):
-        return "actor and critic share parameters"
+    if len({parameter.data_ptr() for parameter in parameters}) < len(parameters):
+        return "parameters share memory"
     return _Job(rule, actor, critic, actor.distribution)

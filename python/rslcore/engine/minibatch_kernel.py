@@ -81,7 +81,20 @@ class MinibatchKernel:
             rule.use_clipped_value_loss,
             rule.normalize_advantages,
         )
+        self.std = torch.empty(noise.numel())
+        """Standard deviation [A] of the last minibatch."""
         self._batches: dict[int, tuple[Any, list[Any]]] = {}
+
+    def forget_other_gradients(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """Leave gradients to none but the parameters that get new ones: an optimizer would step by the old."""
+        job = self._job
+        made = {id(x) for known in (job.actor, job.critic) for x in (*known.weights, *known.biases)}
+        if job.noise.requires_grad:
+            made.add(id(job.noise))
+        for group in chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
+            for parameter in group["params"]:
+                if id(parameter) not in made:
+                    parameter.grad = None
 
     @torch.no_grad()
     def gradients(self, batch: Any) -> torch.Tensor:  # noqa: ANN401 - the storage's own type
@@ -91,7 +104,7 @@ class MinibatchKernel:
         if known is None:  # kept, so that no other minibatch gets its id
             known = self._batches[id(observations)] = (observations, self._fields(batch))
         terms = torch.empty(len(TERMS) + 1)
-        std = self._job.distribution._to_std(self._job.noise)
+        self.std = std = self._job.distribution._to_std(self._job.noise)
         torch.ops.rslcore.ppo_minibatch.default(*known[1], *self._models, std, *self._noise, *self._settings, terms)
         return terms
 
@@ -132,6 +145,7 @@ class MinibatchKernel:
             LEARNING_RATE_FACTOR,
             *LEARNING_RATE_RANGE,
             norms,
+            self.std,
             terms,
         )
         increment_version([x for tensors in adam[: len(_ADAM_LISTS)] for x in tensors])

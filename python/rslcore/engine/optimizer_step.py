@@ -86,12 +86,23 @@ class OptimizerStep:
             optimizer.step()
 
 
+def _methods_of(adam: type[torch.optim.Optimizer]) -> tuple[Any, Any]:
+    """What a step does; torch wraps the method of a class when it makes the first optimizer of it."""
+    step = adam.step
+    return (step.__wrapped__ if getattr(step, "hooked", False) else step), adam.zero_grad
+
+
+_METHODS = {adam: _methods_of(adam) for adam in (torch.optim.Adam, torch.optim.AdamW)}
+
+
 def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     """Whether an optimizer is Adam or AdamW, its step unchanged by options, hooks, schedulers or scalers."""
     if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or len(optimizer.param_groups) != 1:
         return False
     own: dict[str, Any] = vars(optimizer)
-    if {"step", "grad_scale", "found_inf"} & own.keys():
+    if {"step", "zero_grad", "grad_scale", "found_inf"} & own.keys():
+        return False
+    if _methods_of(type(optimizer)) != _METHODS[type(optimizer)]:
         return False
     hooks = (
         optimizer._optimizer_step_pre_hooks,

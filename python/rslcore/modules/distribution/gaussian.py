@@ -86,6 +86,11 @@ class GaussianDistribution(Distribution):
         """Take mean [B, A] and standard deviation, [A] or [B, A], that were computed elsewhere."""
         vars(self)["_batch"] = mean, std  # setting an attribute of a module takes as long as a small operator
 
+    def take_std(self, std: torch.Tensor) -> None:
+        """Take a standard deviation [A] for the last mean."""
+        if self._batch is not None:
+            self.take(self._batch[0], std)
+
     def current_std(self) -> torch.Tensor:
         """Return the standard deviation [A] as the parameter is now."""
         return self._to_std(self.std_param if self.std_type == "scalar" else self.log_std_param)
