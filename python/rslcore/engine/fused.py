@@ -12,7 +12,7 @@ import torch
 from rslcore.engine.known import describe_mlp
 from rslcore.engine.learner import Learner, PPORule
 from rslcore.engine.minibatch_kernel import ACTIVATIONS, TERMS, MinibatchJob, MinibatchKernel, missing_kernel
-from rslcore.engine.optimizer_step import OptimizerStep
+from rslcore.engine.optimizer_step import OptimizerStep, keeps_gradients
 
 
 class FusedEngine:
@@ -154,4 +154,6 @@ def _job(learner: Learner) -> MinibatchJob | str:
     parameters = (*actor.weights, *actor.biases, *critic.weights, *critic.biases, noise)
     if len({parameter.data_ptr() for parameter in parameters}) < len(parameters):
         return "parameters share memory"
+    if any(map(keeps_gradients, learner.optimizers())):
+        return "the optimizer has a zero_grad of its own"
     return MinibatchJob(rule, actor, critic, distribution, noise)

@@ -76,7 +76,7 @@ class FusedRecurrentEngine:
         if isinstance(job, str):
             raise RuntimeError(f"FusedRecurrentEngine: {job}")
         for optimizer in learner.optimizers():
-            optimizer.zero_grad()  # of what has no gradient any more, the step must not find an old one
+            optimizer.zero_grad()  # the step must not find an old gradient of what gets none any more
         step: OptimizerStep | None = None
         known: dict[int, _Minibatch] = {}
         history: list[torch.Tensor] = []

@@ -86,13 +86,19 @@ class OptimizerStep:
             optimizer.step()
 
 
-def _methods_of(adam: type[torch.optim.Optimizer]) -> tuple[Any, Any]:
-    """What a step does; torch wraps the method of a class when it makes the first optimizer of it."""
-    step = adam.step
-    return (step.__wrapped__ if getattr(step, "hooked", False) else step), adam.zero_grad
+def _step_of(optimizer: type[torch.optim.Optimizer]) -> Any:  # noqa: ANN401
+    """The method that takes a step; torch wraps that of a class when it makes the first optimizer of it."""
+    step: Any = optimizer.step
+    return step.__wrapped__ if getattr(step, "hooked", False) else step
 
 
-_METHODS = {adam: _methods_of(adam) for adam in (torch.optim.Adam, torch.optim.AdamW)}
+_STEPS: dict[type[torch.optim.Optimizer], Any] = {adam: _step_of(adam) for adam in (torch.optim.Adam, torch.optim.AdamW)}
+_ZERO_GRAD = torch.optim.Optimizer.zero_grad
+
+
+def keeps_gradients(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether gradients may outlive a minibatch, as the optimizer has a ``zero_grad`` of its own."""
+    return "zero_grad" in vars(optimizer) or type(optimizer).zero_grad is not _ZERO_GRAD
 
 
 def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
@@ -100,9 +106,9 @@ def is_plain_adam(optimizer: torch.optim.Optimizer) -> bool:
     if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW) or len(optimizer.param_groups) != 1:
         return False
     own: dict[str, Any] = vars(optimizer)
-    if {"step", "zero_grad", "grad_scale", "found_inf"} & own.keys():
+    if {"step", "grad_scale", "found_inf"} & own.keys():
         return False
-    if _methods_of(type(optimizer)) != _METHODS[type(optimizer)]:
+    if _step_of(type(optimizer)) is not _STEPS[type(optimizer)]:
         return False
     hooks = (
         optimizer._optimizer_step_pre_hooks,
