@@ -12,7 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.autograd import forward_ad
@@ -116,6 +116,30 @@ def run_as_is(op: str, args: Sequence[Any], written: Sequence[torch.Tensor]) -> 
 def transformed() -> bool:
     """Whether a torch.func transform or forward-mode differentiation is under way."""
     return torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0
+
+
+def refuse_second_order(op: str, *_: object) -> NoReturn:
+    """The derivative of a first derivative that has none; without one, torch takes it for zero."""
+    raise RuntimeError(f"{op}: a second derivative is asked for, but there are first ones only")
+
+
+def first_order_only(op: str, grad: torch.Tensor, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """`grad`, as if made of `inputs`, for a backward that computes with it and not with them.
+
+    Whoever asks the result for a derivative with respect to `inputs` is refused by name.
+    """
+    return _FirstOrderOnly.apply(op, grad, *inputs) if torch.is_grad_enabled() else grad
+
+
+class _FirstOrderOnly(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, op: str, grad: torch.Tensor, *inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401
+        ctx.op = op
+        return grad.view_as(grad)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> NoReturn:  # noqa: ANN401
+        refuse_second_order(ctx.op)
 
 
 def _refusal(name: str, error: RuntimeError) -> Exception:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ def bias_activation(x: torch.Tensor, bias: torch.Tensor, activation: str = "elu"
     order that the shape decides. Meant for CUDA, beside a library's matrix products; on the CPU `mlp` does whole
     networks and is much faster.
 
-    Differentiable, once, with respect to `x` and `bias`.
+    Differentiable, once, with respect to `x` and `bias`; a second derivative is refused.
 
     Args:
         x: Products [*B, F], float32 or float64.
@@ -71,3 +72,4 @@ if _library.errors["cpu"] is None:
         lambda grad, x, bias, activation: (torch.empty_like(x), torch.empty_like(bias)),
     )
     torch.library.register_autograd("rslcore::bias_activation", _backward, setup_context=_context)
+    torch.library.register_autograd("rslcore::bias_activation_backward", partial(_library.refuse_second_order, _OP))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,11 +29,13 @@ def mlp(
     """Chain of layers x <- f(x W^T + b), as a torch.nn.Sequential of torch.nn.Linear and activations computes it.
 
     On the CPU the rows are cut into tiles that stay in cache through all layers, and backward computes the layers'
-    outputs of a tile again rather than keep them: memory does not grow with the number of layers. A row of the result
-    does not depend on the rows beside it; gradients of the parameters are summed in an order that the shape decides,
-    so no result depends on the number of threads. On CUDA, and under torch.func, this is a chain of torch's operators.
+    outputs of a tile again: nothing is kept for it but the arguments. While it runs, the rows are cut into at most 16
+    chunks with a buffer each for the gradients of all parameters, and into fewer, down to 4, where these would take
+    more than 64 MB. A row of the result does not depend on the rows beside it; gradients of the parameters are summed
+    in an order that the shape decides, so no result depends on the number of threads. On CUDA, and under torch.func,
+    this is a chain of torch's operators.
 
-    Differentiable with respect to `x`, `weights` and `biases`; on the CPU once.
+    Differentiable with respect to `x`, `weights` and `biases`; on the CPU once, and a second derivative is refused.
 
     Args:
         x: Inputs [*B, D], float32.
@@ -40,8 +43,9 @@ def mlp(
         biases: Bias [out] of every layer; None for zeros.
         activation: What follows every layer but the last, with torch's default settings: "elu", "crelu" (torch's
             CELU), "selu", "relu", "lrelu", "tanh", "sigmoid", "softplus", "gelu", "swish", "mish" or "identity". On
-            the CPU values and derivatives are within 2 units in the last place (derivatives of sigmoid and tanh: 3),
-            those of GELU, SiLU and Mish within 3e-7 of the larger of 1 and the result.
+            the CPU values and derivatives are within 2 units in the last place (derivatives of sigmoid and tanh: 3; on
+            a processor without AVX2 and FMA one more for sigmoid, tanh and the derivative of softplus), those of GELU,
+            SiLU and Mish within 3e-7 of the larger of 1 and the result.
         last_activation: What follows the last layer.
 
     Returns:
@@ -140,12 +144,8 @@ def _backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:  # noqa: ANN401
     return of_input if wanted else None, gradients[:layers], gradients[layers:], None, None
 
 
-def _refuse_second_order(ctx: Any, *grads: Any) -> None:  # noqa: ANN401
-    raise RuntimeError("mlp: a second derivative is asked for; on the CPU it has first ones only")
-
-
 if _library.errors["cpu"] is None:
     torch.library.register_fake("rslcore::mlp", _fake)
     torch.library.register_fake("rslcore::mlp_backward", _fake_backward)
     torch.library.register_autograd("rslcore::mlp", _backward, setup_context=_context)
-    torch.library.register_autograd("rslcore::mlp_backward", _refuse_second_order)
+    torch.library.register_autograd("rslcore::mlp_backward", partial(_library.refuse_second_order, _OP))

@@ -57,8 +57,8 @@ def ppo_loss(
         loss      = surrogate + value_loss_coef * value - entropy_coef * entropy
 
     The gradients with respect to `mean`, `std` and `values` are computed together with the loss, so `backward()` only
-    multiplies; nothing else receives one, and there is no second derivative. Where the clipped term counts the gradient
-    of the policy is zero, however large r is. Sums are taken in a fixed order: the same bits for any number of threads.
+    multiplies; nothing else receives one, and second derivatives are refused. Where the clipped term counts, the policy
+    has gradient zero, however large r is. Sums are taken in a fixed order: the same bits for any number of threads.
 
     Args:
         mean: Means of the policy now [B, A], float32 or float64.
@@ -183,14 +183,17 @@ def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]
     _, stats, *gradients = output
     ctx.mark_non_differentiable(stats, *gradients)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*gradients)
+    learned = (x for x, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed)
+    ctx.save_for_backward(*gradients, *learned)
 
 
 def _backward(ctx: Any, grad: torch.Tensor | None, *_: None) -> tuple[torch.Tensor | None, ...]:  # noqa: ANN401
     unused = (None,) * 10
     if grad is None:
         return None, None, None, *unused
-    gradients = zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
+    mean, std, values, *learned = ctx.saved_tensors
+    grad = _library.first_order_only(_OP, grad, learned)
+    gradients = zip((mean, std, values), ctx.needs_input_grad, strict=False)
     return *(grad * gradient if needed else None for gradient, needed in gradients), *unused
 
 

@@ -29,9 +29,10 @@ def lstm(
     c = sigmoid(f) c + sigmoid(i) tanh(g),  h = sigmoid(o) tanh(c),  output_t = h;  then h = c = 0 where dones_t is set
 
     That is what rsl_rl 5.5.1 computes by cutting the rollout into trajectories and padding them, without the padding.
-    Differentiable, once, with respect to all arguments but `dones`. Compiled for float32 on the CPU: the environments
-    are cut into groups that go through all steps while their state stays in cache; what a gradient needs,
-    about (6 H + D) T N numbers, is saved. float64 and CUDA run as a loop of torch operators over the steps.
+    Differentiable, once, with respect to all arguments but `dones`. Compiled for float32 on the CPU, where a second
+    derivative is refused: the environments are cut into groups that go through all steps while their state stays in
+    cache; what a gradient needs, about (6 H + D) T N numbers, is saved. float64 and CUDA run as a loop of torch
+    operators over the steps.
 
     Args:
         x: Inputs [T, N, D], float32 or float64.
@@ -187,7 +188,8 @@ def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]
     x, dones, _, c_0, weight_ih, weight_hh, bias_ih, bias_hh, save = inputs
     ctx.mark_non_differentiable(output[3])
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(dones, output[3], weight_ih, weight_hh)
+    learned = (x for x, needed in zip(inputs, ctx.needs_input_grad, strict=False) if needed)
+    ctx.save_for_backward(dones, output[3], weight_ih, weight_hh, *learned)
     ctx.lstm, ctx.biased, ctx.save = c_0 is not None, (bias_ih is not None, bias_hh is not None), save
     ctx.shape = (*x.shape[:2], weight_hh.shape[1])
 
@@ -199,7 +201,7 @@ def _backward(
     grad_c_n: torch.Tensor | None,
     _: None,
 ) -> tuple[torch.Tensor | None, ...]:
-    dones, saved, weight_ih, weight_hh = ctx.saved_tensors
+    dones, saved, weight_ih, weight_hh, *learned = ctx.saved_tensors
     num_steps, num_envs, units = ctx.shape
 
     def dense(grad: torch.Tensor | None, *shape: int) -> torch.Tensor:
@@ -207,8 +209,11 @@ def _backward(
 
     if not ctx.save:
         raise RuntimeError("rnn_scan: a gradient is asked for, but `save` was False")
+    # Neither `x` nor the initial state is read below, but `saved`, which has no graph.
+    of_output = dense(grad_output, num_steps, num_envs, units)
+    of_output = _library.first_order_only("lstm" if ctx.lstm else "gru", of_output, learned)
     x, h_0, c_0, *weights, bias_ih, bias_hh = torch.ops.rslcore.rnn_scan_backward(
-        dense(grad_output, num_steps, num_envs, units),
+        of_output,
         dense(grad_h_n, num_envs, units),
         dense(grad_c_n, num_envs, units) if ctx.lstm else None,
         dones,
@@ -221,12 +226,18 @@ def _backward(
     return x if ctx.needs_input_grad[0] else None, None, h_0, c_0 if ctx.lstm else None, *weights, *biases, None
 
 
-def _refuse_second_order(ctx: Any, *grads: Any) -> None:  # noqa: ANN401
-    raise RuntimeError("rnn_scan: a second derivative is asked for; the scan has first ones only")
+def _backward_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:  # noqa: ANN401
+    ctx.op = "gru" if inputs[2] is None else "lstm"
+
+
+def _backward_of_backward(ctx: Any, *grads: Any) -> None:  # noqa: ANN401
+    _library.refuse_second_order(ctx.op)
 
 
 if _library.errors["cpu"] is None:
     torch.library.register_fake("rslcore::rnn_scan", _fake)
     torch.library.register_fake("rslcore::rnn_scan_backward", _fake_backward)
     torch.library.register_autograd("rslcore::rnn_scan", _backward, setup_context=_context)
-    torch.library.register_autograd("rslcore::rnn_scan_backward", _refuse_second_order)
+    torch.library.register_autograd(
+        "rslcore::rnn_scan_backward", _backward_of_backward, setup_context=_backward_context
+    )
