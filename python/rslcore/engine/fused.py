@@ -11,8 +11,9 @@ import torch
 
 from rslcore.engine.known import describe_mlp
 from rslcore.engine.learner import Learner, PPORule
-from rslcore.engine.minibatch_kernel import ACTIVATIONS, TERMS, MinibatchJob, MinibatchKernel, missing_kernel
+from rslcore.engine.minibatch_kernel import TERMS, MinibatchJob, MinibatchKernel, missing_kernel
 from rslcore.engine.optimizer_step import OptimizerStep, keeps_gradients
+from rslcore.ops import _activations
 
 
 class FusedEngine:
@@ -137,7 +138,7 @@ def _job(learner: Learner) -> MinibatchJob | str:
             return f"the {role} {known}"
         if known.device.type != "cpu":
             return f"the {role} is on {known.device}"
-        if known.activation not in ACTIVATIONS:
+        if known.activation not in _activations.NUMBERS:
             return f"the {role} has an activation without a kernel: {known.activation}"
         for group in known.groups:
             if rule.observations[group].dtype is not torch.float32:

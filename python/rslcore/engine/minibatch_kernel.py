@@ -15,24 +15,8 @@ from torch.autograd.graph import increment_version
 from rslcore.engine.known import KnownMLP
 from rslcore.engine.learner import PPORule
 from rslcore.modules import GaussianDistribution
-from rslcore.ops import _library
+from rslcore.ops import _activations, _library
 from rslcore.ops.kl_adaptive_lr import KL_TOLERANCE, LEARNING_RATE_FACTOR, LEARNING_RATE_RANGE
-
-ACTIVATIONS = {
-    "identity": 0,
-    "elu": 1,
-    "crelu": 1,
-    "selu": 2,
-    "relu": 3,
-    "lrelu": 4,
-    "tanh": 5,
-    "sigmoid": 6,
-    "softplus": 7,
-    "gelu": 8,
-    "swish": 9,
-    "mish": 10,
-}
-"""Numbers of the activations in csrc/mlp/layout.h."""
 
 TERMS = ("value", "surrogate", "entropy")
 """What is reported of a minibatch, in the order of the operator; the mean KL divergence follows."""
@@ -173,7 +157,7 @@ def _model_arguments(known: KnownMLP) -> tuple[Any, ...]:
         *((None, None, 0.0) if normalizer is None else (normalizer._mean, normalizer._var, normalizer.eps)),
         list(known.weights),
         list(known.biases),
-        ACTIVATIONS[known.activation],
+        _activations.NUMBERS[known.activation],
         [_gradient_of(weight) for weight in known.weights],
         [_gradient_of(bias) for bias in known.biases],
     )

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Activations by the names of a configuration: their numbers in csrc/mlp/layout.h, and what torch has for them."""
+"""Activations by the names of a configuration: their numbers in csrc/common/activation.h, and torch's functions."""
 
 from __future__ import annotations
 
