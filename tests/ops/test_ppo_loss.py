@@ -226,6 +226,28 @@ def test_a_ratio_beyond_all_bounds(advantage: float) -> None:
     assert mean_gradient.isnan().all(dim=1).tolist() == [False, True, False, False]
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("clipped", [True, False])
+@pytest.mark.parametrize("of_returns", [-torch.inf, 0.0, torch.inf, torch.nan], ids=lambda x: f"returns {x}")
+@pytest.mark.parametrize("of_old", [-torch.inf, 0.0, torch.inf, torch.nan], ids=lambda x: f"old {x}")
+@pytest.mark.parametrize("of_value", [-torch.inf, 0.0, torch.inf, torch.nan], ids=lambda x: f"value {x}")
+def test_values_that_are_no_numbers(
+    of_value: float, of_old: float, of_returns: float, clipped: bool, dtype: torch.dtype
+) -> None:
+    """Infinities and NaN among values, old values and returns give the loss and the gradients that torch has."""
+    data = make(37, 2, dtype)
+    for name, x in (("values", of_value), ("old_values", of_old), ("returns", of_returns)):
+        data[name][5] = x
+    got = evaluate(ops.ppo_loss, data, use_clipped_value_loss=clipped)
+    expected = evaluate(in_reference, data, use_clipped_value_loss=clipped)
+    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-11, "atol": 1e-11}
+    if clipped and abs(of_value) == torch.inf and of_value == of_returns != of_old:
+        assert not got[0].isfinite()  # the larger of NaN and infinity: torch has NaN
+        got, expected = got[2:], expected[2:]
+    torch.testing.assert_close(got, expected, equal_nan=True, **tolerance)
+    assert got[-1][torch.arange(37) != 5].isfinite().all()
+
+
 def test_gradients_of_what_is_asked_for() -> None:
     """Frozen parts receive none; the statistics have no graph; the loss may be part of a larger one."""
     data = make(33, 5)

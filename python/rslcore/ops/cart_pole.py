@@ -35,8 +35,8 @@ def cart_pole_step(
     Learning Control Problems", with their constants and Euler steps, and without their friction as Gymnasium's
     CartPole-v1 has it: with actions of -1 and 1 the states are those of CartPole-v1. Every pole has a cart of its own.
     The force on it is 10 N times its action, cut to [-1, 1]. The reward is 1 on every step. An episode ends when a cart
-    is more than 2.4 m from the middle or a pole leans by more than 12 degrees (or something is NaN), or by the time
-    limit; the next one begins on the same step with all components drawn from [-0.05, 0.05].
+    is more than 2.4 m from the middle, a pole leans by more than 12 degrees or any component of the state is NaN, or by
+    the time limit; the next one begins on the same step with all components drawn from [-0.05, 0.05].
 
     In place; nothing is read by the host. The start of an episode is a function of (seed, number of the episode in its
     environment, environment, P) alone, by Philox 4x32-10 (Salmon et al. 2011): it depends neither on N nor on threads.

@@ -402,7 +402,7 @@ def cart_pole_step(
     w_dot = (9.8 * a.sin() - push * a.cos()) / (0.5 * (4.0 / 3.0 - 0.1 * a.cos() ** 2 / total))
     v_dot = push - moment * w_dot * a.cos() / total
     state.copy_(torch.stack([x + 0.02 * v, v + 0.02 * v_dot, a + 0.02 * w, w + 0.02 * w_dot], dim=1))
-    stands = (state[:, 0].abs() <= 2.4) & (state[:, 2].abs() <= math.radians(12.0))
+    stands = (state[:, 0].abs() <= 2.4) & (state[:, 2].abs() <= math.radians(12.0)) & ~state.isnan().any(dim=1)
     fell = ~stands.all(dim=0)
     episode_lengths += 1
     late = (episode_lengths >= max_episode_length) & ~fell
