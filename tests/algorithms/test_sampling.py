@@ -209,7 +209,12 @@ def other_moments(ppo: PPO) -> None:
     ppo.actor.obs_normalizer._mean = ppo.actor.obs_normalizer._mean + 0.5
 
 
-@pytest.mark.parametrize("change", [other_storage, other_weights, other_moments])
+def other_eps(ppo: PPO) -> None:
+    """A normalizer with another setting."""
+    ppo.actor.obs_normalizer.eps = 0.5
+
+
+@pytest.mark.parametrize("change", [other_storage, other_weights, other_moments, other_eps])
 def test_what_is_replaced_is_followed(change) -> None:
     """Tensors that are put in place of others between rollouts are those that are read and written."""
     fast, plain = (make_ppo(engine=engine) for engine in ("auto", "eager"))
@@ -221,6 +226,54 @@ def test_what_is_replaced_is_followed(change) -> None:
     assert fast._policy_steps.reason == ""
     for name, x in one.items():
         torch.testing.assert_close(x, other[name], rtol=1e-5, atol=1e-5)
+
+
+def test_noise_that_changes_within_a_rollout_is_followed() -> None:
+    """Weights and standard deviation are those of the present step, as when a policy is loaded in the middle."""
+    fast, plain = (make_ppo(engine=engine) for engine in ("auto", "eager"))
+    results = []
+    for ppo in (fast, plain):
+        roll_out(ppo, steps=2)
+        with torch.no_grad():
+            ppo.actor.distribution.std_param.mul_(0.5)
+            ppo.actor.mlp[0].weight.mul_(2.0)
+        roll_out(ppo, steps=2, start=1)
+        storage = ppo.storage
+        results.append((*storage.distribution_params, storage.actions, storage.actions_log_prob))
+    assert fast._policy_steps.reason == ""
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+def global_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hook on all modules."""
+    hooks = torch.nn.modules.module._global_forward_hooks
+    monkeypatch.setitem(hooks, 0, lambda module, _, y: torch.full_like(y, 7.0) if type(module) is MLPModel else None)
+
+
+CLASSES = {
+    "global_hook": global_hook,
+    "forward": lambda patch, own=MLPModel.forward: patch.setattr(
+        MLPModel, "forward", lambda self, *args, **kwargs: own(self, *args, **kwargs) + 7.0
+    ),
+    "sample": lambda patch: patch.setattr(GaussianDistribution, "sample", lambda self: torch.full((N, A), 42.0)),
+    "log_prob": lambda patch: patch.setattr(GaussianDistribution, "log_prob", lambda self, y: y.sum(-1)),
+}
+
+
+@pytest.mark.parametrize("change", CLASSES)
+def test_what_is_replaced_in_a_class_acts(monkeypatch, change) -> None:
+    """A method replaced in a class, or a hook on all modules, decides over actions and log-probabilities."""
+    actor, sampler = make_actor(), ActionSampler(seed=3)
+    CLASSES[change](monkeypatch)
+    with torch.no_grad():
+        torch.manual_seed(5)
+        actions, log_prob = sampler.act(actor, OBS)
+        torch.manual_seed(5)
+        expected = actor(OBS, stochastic_output=True)
+    assert torch.equal(actions, expected)
+    assert torch.equal(log_prob, actor.get_output_log_prob(expected))
+    assert sampler.offset == 0
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda ppo: pickle.loads(pickle.dumps(ppo))], ids=["copy", "pickle"])

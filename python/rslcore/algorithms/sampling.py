@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rslcore import ops
-from rslcore.engine import KnownMLP, describe_mlp
+from rslcore.engine import KnownMLP, changed_classes, describe_mlp
 from rslcore.models import CNNModel, MLPModel, RNNModel
 from rslcore.modules import GaussianDistribution
 from rslcore.modules.distribution.base import can_inspect
@@ -129,6 +129,7 @@ class PolicySteps:
             except (TypeError, ValueError) as error:
                 self.reason = str(error)
                 return False
+        self._std.copy_(self._known[1].current_std())  # weights are read as they are now, so is the noise
         call[1](sampler.seed, sampler.next_offset())
         if not math.isfinite(slot.actions_log_prob.sum().item()):
             return False
@@ -151,13 +152,12 @@ class PolicySteps:
             return "the models are not on the CPU"
         std = policy.distribution.current_std()
         storage.make_distribution_params([std.expand(storage.num_envs, -1)] * 2)
-        tensors = (policy, value, storage, *_moments(policy), *_moments(value))
+        tensors = (policy, value, storage, *_normalization(policy), *_normalization(value))
         if len(tensors) != len(self._tensors) or not all(map(is_, tensors, self._tensors)):
             self._tensors, self._known = tensors, (policy, policy.distribution, value)
             self._calls = [None] * storage.num_transitions_per_env
             with torch.inference_mode(False):
                 self._std = std.clone()
-        self._std.copy_(std)
         return ""
 
     def _bind(
@@ -174,9 +174,9 @@ class PolicySteps:
         )
 
 
-def _moments(known: KnownMLP) -> tuple[torch.Tensor, ...]:
+def _normalization(known: KnownMLP) -> tuple[Any, ...]:
     normalizer = known.normalizer
-    return () if normalizer is None else (normalizer._mean, normalizer._var)
+    return () if normalizer is None else (normalizer._mean, normalizer._var, normalizer.eps)
 
 
 def _network(known: KnownMLP) -> ops.PolicyNetwork:
@@ -184,8 +184,8 @@ def _network(known: KnownMLP) -> ops.PolicyNetwork:
     network = ops.PolicyNetwork(known.weights, known.biases, known.activation)
     if known.normalizer is None:
         return network
-    mean, var = _moments(known)
-    return network._replace(mean=mean, var=var, eps=known.normalizer.eps)
+    mean, var, eps = _normalization(known)
+    return network._replace(mean=mean, var=var, eps=eps)
 
 
 def _known_distribution(actor: Any) -> GaussianDistribution | None:  # noqa: ANN401 - torch.compile makes its own class
@@ -193,7 +193,7 @@ def _known_distribution(actor: Any) -> GaussianDistribution | None:  # noqa: ANN
     if type(actor) not in _MODELS or type(actor.distribution) is not GaussianDistribution:
         return None
     distribution: GaussianDistribution = actor.distribution
-    if actor._forward_hooks or actor._forward_pre_hooks:
+    if actor._forward_hooks or actor._forward_pre_hooks or changed_classes() is not None:
         return None
     unchanged = _METHODS.isdisjoint(vars(actor)) and _METHODS.isdisjoint(vars(distribution))
     return distribution if unchanged else None

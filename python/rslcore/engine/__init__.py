@@ -5,7 +5,7 @@
 from rslcore.engine.eager import EagerEngine
 from rslcore.engine.graph import GraphEngine
 from rslcore.engine.graph_rollout import CapturedPolicySteps
-from rslcore.engine.known import KnownMLP, describe_mlp
+from rslcore.engine.known import KnownMLP, changed_classes, describe_mlp
 from rslcore.engine.learner import Learner, MinibatchResult, PPORule
 from rslcore.engine.recurrent import refuses_whole_rollouts
 from rslcore.engine.selection import Engine, EngineSelector, Selection
@@ -21,6 +21,7 @@ __all__ = [
     "MinibatchResult",
     "PPORule",
     "Selection",
+    "changed_classes",
     "describe_mlp",
     "refuses_whole_rollouts",
 ]

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
-from rslcore.models import MLPModel, RNNModel
+from rslcore.models import CNNModel, MLPModel, RNNModel
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, GaussianDistribution
 
 _ACTIVATIONS: dict[type[nn.Module], tuple[str, dict[str, Any]]] = {
@@ -54,6 +54,7 @@ _DEFINITIONS = [
     _definition(MLPModel, _MODEL_METHODS - {"is_recurrent"}),
     _definition(GaussianDistribution, _methods(Distribution, GaussianDistribution)),
     _definition(EmpiricalNormalization, _methods(EmpiricalNormalization)),
+    *(_definition(owner, _methods(owner)) for owner in (RNNModel, CNNModel)),
     *(_definition(owner, frozenset()) for owner in (MLP, nn.Linear, *_ACTIVATIONS)),
 ]
 """What the known classes do: somebody may replace a method of a class, too."""
@@ -139,6 +140,11 @@ def _state_of_torch() -> str | None:
     """What changes the meaning of every module."""
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
         return "runs under autocast"
+    return changed_classes()
+
+
+def changed_classes() -> str | None:
+    """Return what makes all modules of a class do something else than it says: a hook, a replaced method; or None."""
     if torch_module._has_any_global_hook():
         return "runs under hooks on all modules"
     for owner, read, definition in _DEFINITIONS:

@@ -92,7 +92,9 @@ def _step_of(optimizer: type[torch.optim.Optimizer]) -> Any:  # noqa: ANN401
     return step.__wrapped__ if getattr(step, "hooked", False) else step
 
 
-_STEPS: dict[type[torch.optim.Optimizer], Any] = {adam: _step_of(adam) for adam in (torch.optim.Adam, torch.optim.AdamW)}
+_STEPS: dict[type[torch.optim.Optimizer], Any] = {
+    adam: _step_of(adam) for adam in (torch.optim.Adam, torch.optim.AdamW)
+}
 _ZERO_GRAD = torch.optim.Optimizer.zero_grad
 
 
