@@ -108,7 +108,7 @@ RSLCORE_HD PpoValue<T> ppo_value(T value, T old_value, T ret, const PpoLossSetti
     const T near_or_neither = loss < near_loss ? near_gradient : neither;
     const T clipped_gradient = loss > near_loss ? gradient : near_or_neither;
     return {
-        .loss = settings.clip_value && !(loss > near_loss) ? near_loss : loss,
+        .loss = settings.clip_value && !(loss > near_loss || loss != loss) ? near_loss : loss,
         .gradient = settings.clip_value ? clipped_gradient : gradient,
     };
 }

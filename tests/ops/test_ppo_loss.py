@@ -241,9 +241,6 @@ def test_values_that_are_no_numbers(
     got = evaluate(ops.ppo_loss, data, use_clipped_value_loss=clipped)
     expected = evaluate(in_reference, data, use_clipped_value_loss=clipped)
     tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-11, "atol": 1e-11}
-    if clipped and abs(of_value) == torch.inf and of_value == of_returns != of_old:
-        assert not got[0].isfinite()  # the larger of NaN and infinity: torch has NaN
-        got, expected = got[2:], expected[2:]
     torch.testing.assert_close(got, expected, equal_nan=True, **tolerance)
     assert got[-1][torch.arange(37) != 5].isfinite().all()
 
