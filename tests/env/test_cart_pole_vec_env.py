@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pytest
 import torch
 
-from rslcore.env import CartPoleVecEnv, VecEnv
+from rslcore.env import CartPoleVecEnv, VecEnv, cart_pole_drawing
 
 
 @pytest.fixture(autouse=True)
@@ -153,10 +156,12 @@ def test_a_state_that_does_not_fit_is_refused():
 
 
 @pytest.mark.parametrize("name", ["num_envs", "num_poles", "max_episode_length"])
-def test_sizes_are_checked(name):
-    """Zero of anything is an error that names it."""
-    with pytest.raises(ValueError, match=f"^CartPoleVecEnv: `{name}` must be at least 1, got 0"):
-        CartPoleVecEnv(**({"num_envs": 2} | {name: 0}))
+@pytest.mark.parametrize("value", [0, 1.5, "3", None, True])
+def test_sizes_are_checked(name, value):
+    """What is no positive integer is an error that names argument and value."""
+    message = f"CartPoleVecEnv: `{name}` must be an integer and at least 1, got {value!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        CartPoleVecEnv(**({"num_envs": 2} | {name: value}))
 
 
 def test_actions_are_checked_and_may_be_of_any_float():
@@ -184,3 +189,16 @@ def test_picture(num_poles):
     assert (moved[: 200 - strip] == upright[: 200 - strip]).all()
     assert (moved != upright).any()
     assert (env.render(0, width=320, height=200) == upright).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 200), (64, 90), (3, 2)])
+def test_picture_leaves_nothing_out(width, height):
+    """Law: a frame is the three shapes blended over every one of its pixels, though only those near them are drawn."""
+    x, y, scale = cart_pole_drawing._grid(height, width)
+    x, y = x[None], y[:, None]
+    ground = cart_pole_drawing._ground(x, y), cart_pole_drawing._GROUND
+    limit = cart_pole_drawing.TRACK + cart_pole_drawing.MARGIN
+    for position, angle in [(0.0, 0.0), (-1.3, 0.2), (0.7, -1.57), (2.4, 1.0), (-9.0, -2.5), (0.0, 3.1)]:
+        shapes = cart_pole_drawing._cart_and_pole(x - np.clip(position, -limit, limit), y, angle)
+        whole = cart_pole_drawing._blend(scale, ground, *shapes)
+        assert (cart_pole_drawing.draw(np.array([[position, 0, angle, 0]]), width, height) == whole).all()

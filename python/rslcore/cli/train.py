@@ -62,7 +62,7 @@ class TrainOptions:
     video: str = "auto"
     """auto films the trained policy where that is possible, off does not."""
     json: bool = False
-    """Print JSON lines, one per iteration and the result last, and nothing else."""
+    """Print JSON lines only: one per iteration, {"message": ...} for people, and the result last."""
 
 
 @dataclasses.dataclass

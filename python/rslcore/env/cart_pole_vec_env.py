@@ -11,6 +11,7 @@ from tensordict import TensorDict
 
 from rslcore import ops
 from rslcore.env.vec_env import VecEnv
+from rslcore.utils import require
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,15 +71,14 @@ class CartPoleVecEnv(VecEnv):
             cfg: Configuration kept in `cfg` for the log.
 
         Raises:
-            ValueError: If `num_envs`, `num_poles` or `max_episode_length` is not positive.
+            ValueError: If `num_envs`, `num_poles` or `max_episode_length` is no integer of at least 1.
         """
         for name, value in (
             ("num_envs", num_envs),
             ("num_poles", num_poles),
             ("max_episode_length", max_episode_length),
         ):
-            if value < 1:
-                raise ValueError(f"CartPoleVecEnv: `{name}` must be at least 1, got {value}")
+            require("CartPoleVecEnv", name, value, integer=True, least=1)
         self.num_envs = num_envs
         self.num_actions = num_poles
         self.max_episode_length: int = max_episode_length
