@@ -276,6 +276,16 @@ def test_what_is_replaced_in_a_class_acts(monkeypatch, change) -> None:
     assert sampler.offset == 0
 
 
+def test_an_inherited_method_that_is_set_on_a_class_acts(monkeypatch) -> None:
+    """The log-probability of a model's class counts where the class itself had only inherited one."""
+    monkeypatch.setattr(RNNModel, "get_output_log_prob", lambda self, y: y.sum(-1))
+    actor, sampler = make_actor(RNNModel), ActionSampler(seed=3)
+    with torch.no_grad():
+        actions, log_prob = sampler.act(actor, OBS)
+    assert torch.equal(log_prob, actions.sum(-1))
+    assert sampler.offset == 0
+
+
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda ppo: pickle.loads(pickle.dumps(ppo))], ids=["copy", "pickle"])
 def test_a_copy_acts_with_its_own_tensors(copied) -> None:
     """A copy of an algorithm goes on as the original would, and leaves the original alone."""

@@ -195,5 +195,7 @@ def _known_distribution(actor: Any) -> GaussianDistribution | None:  # noqa: ANN
     distribution: GaussianDistribution = actor.distribution
     if actor._forward_hooks or actor._forward_pre_hooks or changed_classes() is not None:
         return None
+    if type(actor).get_output_log_prob is not MLPModel.get_output_log_prob:  # set on a class that inherits it
+        return None
     unchanged = _METHODS.isdisjoint(vars(actor)) and _METHODS.isdisjoint(vars(distribution))
     return distribution if unchanged else None

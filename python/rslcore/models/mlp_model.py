@@ -128,12 +128,20 @@ class MLPModel(nn.Module):
 
     @property
     def output_mean(self) -> torch.Tensor:
-        """Mean of the current output distribution [B, A]."""
+        """Mean of the current output distribution [B, A].
+
+        After :meth:`PPO.act() <rslcore.algorithms.PPO.act>` it may be memory of the storage, which the next rollout
+        overwrites: clone what is to be kept.
+        """
         return self._output_distribution.mean
 
     @property
     def output_std(self) -> torch.Tensor:
-        """Standard deviation of the current output distribution [B, A]."""
+        """Standard deviation of the current output distribution [B, A].
+
+        After :meth:`PPO.act() <rslcore.algorithms.PPO.act>` it may be memory that the next step overwrites: clone what
+        is to be kept.
+        """
         return self._output_distribution.std
 
     @property
@@ -143,7 +151,7 @@ class MLPModel(nn.Module):
 
     @property
     def output_distribution_params(self) -> tuple[torch.Tensor, ...]:
-        """Parameters of the current output distribution, each [B, ...]."""
+        """Parameters of the current output distribution, each [B, ...]; kept as long as :attr:`output_std` is."""
         return self._output_distribution.params
 
     def get_output_log_prob(self, outputs: torch.Tensor) -> torch.Tensor:
