@@ -126,25 +126,37 @@ def test_algorithms_know_neither_logs_nor_files(part):
 
 
 def loaded_after(statement):
-    """Top-level modules that a fresh interpreter has loaded after one statement."""
-    code = f"import sys; {statement}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    """Modules that a fresh interpreter has loaded after one statement."""
+    code = f"import sys; {statement}; print(); print(*sorted(sys.modules))"
     environment = {"PYTHONPATH": str(ROOT.parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(
     ("statement", "absent"),
     [
-        ("import rslcore", {"torch", "numpy", "tensordict", "mujoco"}),
+        ("import rslcore", {"torch", "numpy", "tensordict", "mujoco", "importlib.metadata", "json", "email"}),
         ("import rslcore.config", {"torch", "numpy", "tensordict", "mujoco"}),
-        ("import rslcore.numpy", {"torch", "tensordict", "mujoco"}),
+        ("import rslcore.numpy", {"torch", "tensordict", "mujoco", "importlib.metadata", "email"}),
         ("import rslcore.ops", {"tensordict", "mujoco", "tensorboard", "rich", "tyro", "gymnasium"}),
         ("import rslcore.algorithms", {"mujoco", "tensorboard", "rich", "tyro", "gymnasium"}),
-        ("import rslcore.tasks", {"mujoco", "gymnasium"}),
+        ("import rslcore.tasks", {"torch", "numpy", "tensordict", "mujoco", "gymnasium"}),
+        ("from rslcore import tasks; [tasks.get(name).cfg() for name in tasks.names()]", {"torch", "numpy", "mujoco"}),
     ],
 )
 def test_imports_bring_in_only_what_they_need(statement, absent):
     """Law: kernel users pay for torch alone, or NumPy alone; simulators load when an environment is made."""
     assert not loaded_after(statement) & absent
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["train", "--help"], ["play", "--help"], ["export", "--help"], ["doctor", "--help"], ["tasks"]],
+    ids=" ".join,
+)
+def test_reading_and_listing_loads_no_torch(arguments):
+    """Law: a help text, with every setting of a task, and the list of the tasks load neither torch nor a simulator."""
+    absent = {"torch", "numpy", "tensordict", "mujoco", "gymnasium", "matplotlib"}
+    assert not loaded_after(f"from rslcore.cli import main; assert main({arguments}) == 0") & absent

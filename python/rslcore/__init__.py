@@ -6,6 +6,20 @@
 Importing `rslcore` loads nothing else: `rslcore.ops` needs torch alone, `rslcore.numpy` needs NumPy alone.
 """
 
-from rslcore._build import __version__, build_info
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rslcore._build import __version__, build_info
 
 __all__ = ["__version__", "build_info"]
+
+
+if not TYPE_CHECKING:  # for type checkers every name would exist
+
+    def __getattr__(name: str) -> Any:
+        # Reading the version takes as long as all else that `rslcore.numpy` adds to NumPy.
+        if name not in __all__:
+            raise AttributeError(f"module 'rslcore' has no attribute '{name}'")
+        from rslcore import _build
+
+        return getattr(_build, name)

@@ -9,28 +9,13 @@ from collections.abc import Callable
 import torch
 from tensordict import TensorDict
 
-from rslcore.config import GaussianDistributionCfg, MLPModelCfg, OnPolicyRunnerCfg, PPOCfg
 from rslcore.env.cart_pole_vec_env import CartPoleVecEnv
 from rslcore.env.vec_env import VecEnv
+from rslcore.tasks.training import CART_POLE_NUM_ENVS as NUM_ENVS
+from rslcore.tasks.training import cart_pole_cfg as training_cfg
 from rslcore.utils import reset_policy
 
-NUM_ENVS = 64
-
-
-def training_cfg() -> OnPolicyRunnerCfg:
-    """Return the training configuration: 64 environments x 32 steps x 50 iterations are 102,400 env steps.
-
-    Returns are about a hundred; a value that may change by 0.2 per update would need hundreds of updates to get there.
-    """
-    return OnPolicyRunnerCfg(
-        max_iterations=50,
-        num_steps_per_env=32,
-        experiment_name="cart-pole",
-        init_at_random_ep_len=False,
-        actor=MLPModelCfg(hidden_dims=(64, 64), obs_normalization=True, distribution_cfg=GaussianDistributionCfg()),
-        critic=MLPModelCfg(hidden_dims=(64, 64), obs_normalization=True),
-        algorithm=PPOCfg(gamma=0.995, entropy_coef=0.0, use_clipped_value_loss=False),
-    )
+__all__ = ["NUM_ENVS", "evaluate", "training_cfg"]
 
 
 @torch.inference_mode()

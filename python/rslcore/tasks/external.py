@@ -7,17 +7,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from tensordict import TensorDict
+from typing import TYPE_CHECKING, Any
 
 from rslcore.config import CNNCfg, CNNModelCfg, MLPModelCfg, OnPolicyRunnerCfg, PPOCfg, nearest
-from rslcore.env.adapter import AdapterVecEnv
-from rslcore.env.envpool_vec_env import EnvPoolVecEnv, import_envpool
-from rslcore.env.gymnasium_vec_env import GymnasiumVecEnv, import_gymnasium
-from rslcore.env.vec_env import VecEnv
-from rslcore.utils import reset_policy
+
+if TYPE_CHECKING:  # environments are imported where one is asked for: they load torch
+    import torch
+    from tensordict import TensorDict
+
+    from rslcore.env.adapter import AdapterVecEnv
+    from rslcore.env.vec_env import VecEnv
 
 UNLIMITED_EPISODE_LENGTH = 1000
 """Time limit, in env steps, of environments that have none of their own."""
@@ -44,6 +43,8 @@ class Library:
 
 
 def _gymnasium_ids(wanted: str) -> list[str]:
+    from rslcore.env.gymnasium_vec_env import import_gymnasium
+
     gymnasium = import_gymnasium()
     module = wanted.rpartition(":")[0]
     if module:  # as in gymnasium.make: "ale_py:ALE/Pong-v5" stands for the id after importing the module
@@ -52,6 +53,8 @@ def _gymnasium_ids(wanted: str) -> list[str]:
 
 
 def _make_gymnasium(id: str, num_envs: int, seed: int = 0, device: torch.device | str = "cpu") -> AdapterVecEnv:
+    from rslcore.env.gymnasium_vec_env import GymnasiumVecEnv, import_gymnasium
+
     gymnasium = import_gymnasium()
     single = gymnasium.make(id)
     draws = "rgb_array" in single.metadata.get("render_modes", ())
@@ -68,7 +71,15 @@ def _make_gymnasium(id: str, num_envs: int, seed: int = 0, device: torch.device 
 
 
 def _envpool_ids(_: str) -> list[str]:
+    from rslcore.env.envpool_vec_env import import_envpool
+
     return list(import_envpool().list_all_envs())
+
+
+def _make_envpool(id: str, num_envs: int, seed: int = 0, device: torch.device | str = "cpu") -> AdapterVecEnv:
+    from rslcore.env.envpool_vec_env import EnvPoolVecEnv
+
+    return EnvPoolVecEnv.make(id, num_envs, seed=seed, device=device)
 
 
 LIBRARIES = {
@@ -88,7 +99,7 @@ LIBRARIES = {
         num_envs=64,
         num_steps_per_env=32,
         ids=_envpool_ids,
-        make_env=EnvPoolVecEnv.make,
+        make_env=_make_envpool,
     ),
 }
 
@@ -147,7 +158,6 @@ def _encoder(side: int) -> CNNCfg:
     return CNNCfg(output_channels=(16, 32), kernel_size=min(side, 3), padding="zeros", activation="relu")
 
 
-@torch.inference_mode()
 def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes: int) -> dict[str, float]:
     """Run whole episodes and return the mean and spread of their returns.
 
@@ -164,27 +174,33 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         TypeError: `env` is none of these environments.
         ValueError: `episodes` is less than 1.
     """
+    import torch
+
+    from rslcore.env.adapter import AdapterVecEnv
+    from rslcore.utils import reset_policy
+
     if not isinstance(env, AdapterVecEnv):
         raise TypeError(f"tasks evaluate: `env` must be an AdapterVecEnv, got {type(env).__name__}")
     if episodes < 1:
         raise ValueError(f"tasks evaluate: `episodes` must be at least 1, got {episodes}")
     returns: list[float] = []
     lengths: list[float] = []
-    while len(returns) < episodes:
-        counted = min(env.num_envs, episodes - len(returns))
-        running = torch.arange(env.num_envs) < counted
-        episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
-        episode_length = torch.zeros(env.num_envs)
-        observations = env.reset()
-        reset_policy(policy)
-        while running.any():
-            observations, rewards, dones, _ = env.step(policy(observations))
-            reset_policy(policy, dones)
-            episode_return += rewards.cpu() * running
-            episode_length += running
-            running &= ~dones.cpu()
-        returns += episode_return[:counted].tolist()
-        lengths += episode_length[:counted].tolist()
+    with torch.inference_mode():
+        while len(returns) < episodes:
+            counted = min(env.num_envs, episodes - len(returns))
+            running = torch.arange(env.num_envs) < counted
+            episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
+            episode_length = torch.zeros(env.num_envs)
+            observations = env.reset()
+            reset_policy(policy)
+            while running.any():
+                observations, rewards, dones, _ = env.step(policy(observations))
+                reset_policy(policy, dones)
+                episode_return += rewards.cpu() * running
+                episode_length += running
+                running &= ~dones.cpu()
+            returns += episode_return[:counted].tolist()
+            lengths += episode_length[:counted].tolist()
     all_returns = torch.tensor(returns, dtype=torch.float64)
     return {
         "episodes": episodes,

@@ -13,13 +13,15 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
-from rslcore.config import GaussianDistributionCfg, MLPModelCfg, OnPolicyRunnerCfg, PPOCfg
 from rslcore.env.mujoco_vec_env import MujocoVecEnv, import_mujoco
 from rslcore.env.vec_env import VecEnv
+from rslcore.tasks.training import half_cheetah_cfg as training_cfg
 from rslcore.utils import reset_policy
 
 if TYPE_CHECKING:
     import mujoco
+
+__all__ = ["HalfCheetahEnv", "evaluate", "load_model", "model_path", "training_cfg"]
 
 CONTROL_COST_WEIGHT = 0.1
 """Factor of the squared actions in the reward, HalfCheetah-v5's `ctrl_cost_weight`."""
@@ -123,18 +125,6 @@ class HalfCheetahEnv(MujocoVecEnv):
     def compute_observations(self) -> dict[str, torch.Tensor]:
         """Positions without the forward one, and velocities."""
         return {"policy": self._observed.float()}
-
-
-def training_cfg() -> OnPolicyRunnerCfg:
-    """Return the training configuration: 64 environments x 24 steps x 651 iterations are 1,000,000 env steps."""
-    return OnPolicyRunnerCfg(
-        max_iterations=651,
-        experiment_name="half-cheetah",
-        init_at_random_ep_len=False,
-        actor=MLPModelCfg(hidden_dims=(64, 64), obs_normalization=True, distribution_cfg=GaussianDistributionCfg()),
-        critic=MLPModelCfg(hidden_dims=(64, 64), obs_normalization=True),
-        algorithm=PPOCfg(entropy_coef=0.0),
-    )
 
 
 @torch.inference_mode()

@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from tensordict import TensorDict
+from typing import TYPE_CHECKING, Any
 
 from rslcore.config import OnPolicyRunnerCfg, RunnerCfg, nearest
-from rslcore.env.cart_pole_vec_env import CartPoleVecEnv
-from rslcore.env.vec_env import VecEnv
-from rslcore.tasks import cart_pole, external, half_cheetah, quadruped_flat
+from rslcore.tasks import external, training
 from rslcore.tasks.quadruped_flat import training as quadruped_training
-from rslcore.tasks.quadruped_flat.teacher_student import NUM_STUDENT_ENVS
 
-Policy = Callable[[TensorDict], torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+    from tensordict import TensorDict
+
+    from rslcore.env.vec_env import VecEnv
+
+Policy = Callable[["TensorDict"], "torch.Tensor"]
 """Observations of N environments to actions [N, A]; a model from ``runner.get_inference_policy()`` is one."""
 
 
@@ -45,53 +46,65 @@ class TaskSpec:
     """Task in which the teacher of a student learns; empty for tasks without a teacher."""
 
 
+def _later(name: str) -> Callable[..., Any]:
+    """Return a function that stands for one of a module (``"module:function"``), and imports it when it is called."""
+    module, _, attribute = name.partition(":")
+
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        return getattr(importlib.import_module(f"rslcore.{module}"), attribute)(*args, **kwargs)
+
+    return call
+
+
+_evaluate_quadruped = _later("tasks.quadruped_flat:evaluate")
+
 _TASKS = {
     spec.name: spec
     for spec in (
         TaskSpec(
             name="quadruped-flat",
             description="four-legged robot follows velocity commands (vx, vy, yaw rate) on flat ground",
-            make_env=quadruped_flat.QuadrupedFlatEnv,
-            cfg=quadruped_flat.training_cfg,
+            make_env=_later("tasks.quadruped_flat:QuadrupedFlatEnv"),
+            cfg=quadruped_training.training_cfg,
             num_envs=quadruped_training.NUM_ENVS,
             extras=("mujoco",),
-            evaluate=quadruped_flat.evaluate,
+            evaluate=_evaluate_quadruped,
         ),
         TaskSpec(
             name="quadruped-flat-teacher",
             description="the same, by a policy that sees what no robot can measure, such as its velocity and friction",
-            make_env=quadruped_flat.QuadrupedTeacherStudentEnv,
-            cfg=quadruped_flat.teacher_cfg,
+            make_env=_later("tasks.quadruped_flat:QuadrupedTeacherStudentEnv"),
+            cfg=quadruped_training.teacher_cfg,
             num_envs=quadruped_training.NUM_ENVS,
             extras=("mujoco",),
-            evaluate=quadruped_flat.evaluate,
+            evaluate=_evaluate_quadruped,
         ),
         TaskSpec(
             name="quadruped-flat-student",
             description="the same, by an LSTM that sees what a robot measures and imitates a teacher (--teacher RUN)",
-            make_env=quadruped_flat.QuadrupedTeacherStudentEnv,
-            cfg=quadruped_flat.student_cfg,
-            num_envs=NUM_STUDENT_ENVS,
+            make_env=_later("tasks.quadruped_flat:QuadrupedTeacherStudentEnv"),
+            cfg=quadruped_training.student_cfg,
+            num_envs=quadruped_training.NUM_STUDENT_ENVS,
             extras=("mujoco",),
-            evaluate=quadruped_flat.evaluate,
+            evaluate=_evaluate_quadruped,
             teacher_task="quadruped-flat-teacher",
         ),
         TaskSpec(
             name="half-cheetah",
             description="Gymnasium's HalfCheetah-v5: run forward (needs Gymnasium for the model file)",
-            make_env=half_cheetah.HalfCheetahEnv,
-            cfg=half_cheetah.training_cfg,
+            make_env=_later("tasks.half_cheetah:HalfCheetahEnv"),
+            cfg=training.half_cheetah_cfg,
             num_envs=64,
             extras=("mujoco", "gymnasium"),
-            evaluate=half_cheetah.evaluate,
+            evaluate=_later("tasks.half_cheetah:evaluate"),
         ),
         TaskSpec(
             name="cart-pole",
             description="a pole is balanced on a cart; built in, learned in seconds",
-            make_env=CartPoleVecEnv,
-            cfg=cart_pole.training_cfg,
-            num_envs=cart_pole.NUM_ENVS,
-            evaluate=cart_pole.evaluate,
+            make_env=_later("env.cart_pole_vec_env:CartPoleVecEnv"),
+            cfg=training.cart_pole_cfg,
+            num_envs=training.CART_POLE_NUM_ENVS,
+            evaluate=_later("tasks.cart_pole:evaluate"),
         ),
     )
 }
