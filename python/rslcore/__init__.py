@@ -16,7 +16,7 @@ __all__ = ["__version__", "build_info"]
 
 if not TYPE_CHECKING:  # for type checkers every name would exist
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> Any:  # noqa: ANN401
         # Reading the version takes as long as all else that `rslcore.numpy` adds to NumPy.
         if name not in __all__:
             raise AttributeError(f"module 'rslcore' has no attribute '{name}'")

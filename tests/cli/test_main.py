@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import subprocess
 import sys
 
@@ -75,3 +77,20 @@ def test_closed_pipe():
     command = f"{sys.executable} -m rslcore --help | true"
     printed = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True)
     assert (printed.returncode, printed.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("command", ["play", "export"])
+def test_help_names_the_argument_once(run, command):
+    """The usage line has the one positional argument once, under the name that errors and docs give it."""
+    code, out, _ = run(command, "--help")
+    usage = out.split("\n\n")[0].split()
+    assert code == 0 and usage[:3] == ["usage:", "rslcore", command]
+    assert [word for word in usage[3:] if not (word.startswith("[") or word.endswith("]"))] == ["CHECKPOINT"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_help_says_first_fits_eighty_columns(run, command):
+    """No line above the options is longer than a usual terminal, which would break it within a word."""
+    lines = run(command, "--help")[1].partition("\n\n")[2].splitlines()
+    above = list(itertools.takewhile(lambda line: not re.search("─ (positional|options)|^options:", line), lines))
+    assert above and max(map(len, above)) <= 80

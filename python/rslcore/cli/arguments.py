@@ -1,9 +1,10 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Options from the command line: tyro over dataclasses, with errors of one line."""
+"""Options from the command line: tyro over dataclasses, or --json alone without tyro; errors of one line."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import itertools
@@ -11,16 +12,13 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, TypeVar
-
-import tyro
+from typing import Any, NoReturn, TypeVar
 
 from rslcore.cli.errors import CliError
 from rslcore.config import nearest
 
 _OptionsT = TypeVar("_OptionsT")
 
-_MARKERS = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed, tyro.conf.FlagCreatePairsOff)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _BAD_CHOICE = re.compile(r"[Ii]nvalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)")
 _MISSING_POSITIONAL = re.compile(r"Missing from |Missing value for argument '(?!-)")
@@ -44,6 +42,7 @@ def parse(
     command: str,
     usage: str,
     description: str,
+    argument: str = "",
     default: _OptionsT | None = None,
 ) -> _OptionsT:
     """Parse the options of a command.
@@ -52,15 +51,20 @@ def parse(
         options: A dataclass; each field becomes an option, its docstring the help.
         arguments: What follows the command.
         command: The command, for errors.
-        usage: The command with its positional arguments, for the help.
-        description: Text at the top of the help.
+        usage: The command, with the positional arguments that are none of the options, for the help.
+        description: Text at the top of the help, in paragraphs of at most 80 columns: tyro does not break lines there.
+        argument: Name of the one positional argument among the options, as in their help.
         default: Values of the options that are not given; by default those of the dataclass.
 
     Raises:
         CliError: An option is unknown, or its value wrong; the message is one line.
         SystemExit: The help was asked for and has been printed.
     """
-    settings: dict[str, Any] = {"prog": usage, "description": description, "config": _MARKERS}
+    import tyro
+
+    markers = (tyro.conf.AvoidSubcommands, tyro.conf.SuppressFixed, tyro.conf.FlagCreatePairsOff)
+    settings: dict[str, Any] = {"prog": usage, "description": description, "config": markers}
+    usage = f"{usage} {argument}".rstrip()
     if default is not None:
         settings["default"] = default
     messages = io.StringIO()
@@ -88,6 +92,29 @@ def parse(
     return parsed
 
 
+class _JsonParser(argparse.ArgumentParser):
+    """argparse, with the errors of this program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CliError(f"{self.prog.removeprefix('rslcore ')}: {message}")
+
+
+def parse_json_option(arguments: Sequence[str], *, command: str, description: str) -> bool:
+    """Parse the options of a command that has --json alone and works beside the standard library alone.
+
+    Raises:
+        CliError: An option is unknown; the message is one line.
+        SystemExit: The help was asked for and has been printed.
+    """
+    parser = _JsonParser(prog=f"rslcore {command}", description=description, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest:
+        problem = f"unexpected argument '{rest[0]}'; usage: {parser.prog} [OPTIONS]"
+        raise CliError(f"{command}: {_unknown_options(rest, ['--json', '--help']) or problem}")
+    return parsed.json
+
+
 def _sentence(box: str, usage: str) -> str:
     """Return what tyro says in a box, in one sentence without frame and hints."""
     _title, *lines = (line.strip(" │|") for line in _ANSI.sub("", box).splitlines() if line.strip())
@@ -104,6 +131,8 @@ def _sentence(box: str, usage: str) -> str:
 
 
 def _option_names(options: type, settings: dict[str, Any]) -> list[str]:
+    import tyro
+
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
         tyro.cli(options, args=["--help"], **settings)

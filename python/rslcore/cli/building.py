@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from rslcore.cli import run_folder
 from rslcore.cli.errors import CliError
+from rslcore.cli.packages import error_text
 from rslcore.config import RunnerCfg, nearest
 
 if TYPE_CHECKING:
@@ -33,13 +34,6 @@ def user_errors(prefix: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise CliError(f"{prefix}: {error_text(error)}") from error
-
-
-def error_text(error: BaseException) -> str:
-    """Return an error in one line; a text of a single word, as of a ``KeyError``, gets the type of the error."""
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    line = next(iter(text.strip().splitlines()), "")
-    return line if " " in line else f"{type(error).__name__}: {line}" if line else type(error).__name__
 
 
 def find_task(name: str, command: str) -> TaskSpec:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -20,17 +20,18 @@ from rslcore.cli.building import find_run, load_policy, make_env, user_errors
 from rslcore.cli.errors import CliError
 
 FORMATS = ("jit", "onnx", "both")
-_DESCRIPTION = (
-    "Write a trained policy, its observation normalizer and hidden state inside, as TorchScript (policy.pt) and ONNX "
-    "(policy.onnx) files with the names of rsl_rl 5.5.1."
-)
+_DESCRIPTION = """\
+Write a trained policy as TorchScript (policy.pt) and ONNX (policy.onnx).
+
+Observation normalizer and hidden state are inside, names those of rsl_rl.
+"""
 
 
 @dataclasses.dataclass
 class ExportOptions:
     """Options of ``rslcore export``."""
 
-    checkpoint: tyro.conf.Positional[Path]
+    checkpoint: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CHECKPOINT")]
     """A model_*.pt file, or a run folder, whose latest one is taken."""
     format: str = "both"
     """jit, onnx, or both."""
@@ -45,7 +46,12 @@ class ExportOptions:
 def run(arguments: Sequence[str]) -> int:
     """Export the policy of a checkpoint."""
     options = parse(
-        ExportOptions, arguments, command="export", usage="rslcore export CHECKPOINT", description=_DESCRIPTION
+        ExportOptions,
+        arguments,
+        command="export",
+        usage="rslcore export",
+        description=_DESCRIPTION,
+        argument="CHECKPOINT",
     )
     if options.format not in FORMATS:
         raise CliError(f"export: --format must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, got '{options.format}'")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from rslcore.cli.errors import CliError
+from rslcore.cli.packages import error_text, is_missing
 from rslcore.config import nearest
 
 COMMANDS = {
@@ -94,4 +95,9 @@ def _run(arguments: list[str]) -> int:
     if name not in COMMANDS:
         kind = "option" if name.startswith("-") else "command"
         raise CliError(f"unknown {kind} '{name}'; {nearest(name, [*COMMANDS, '--help', '--version'])}")
-    return importlib.import_module(f"rslcore.cli.{name}").run(arguments[1:])
+    try:
+        return importlib.import_module(f"rslcore.cli.{name}").run(arguments[1:])
+    except ModuleNotFoundError as error:
+        if not is_missing(error):
+            raise
+        raise CliError(f"{name}: {error_text(error)}") from error

@@ -12,31 +12,34 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 
 from rslcore.cli import video
 from rslcore.cli.arguments import parse
-from rslcore.cli.building import choose_device, error_text, find_run, load_policy, make_env
+from rslcore.cli.building import choose_device, find_run, load_policy, make_env
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
+from rslcore.cli.packages import error_text
 
 if TYPE_CHECKING:
     from rslcore.env import VecEnv
     from rslcore.tasks.registry import Policy
 
-_DESCRIPTION = (
-    """Evaluate a trained policy without exploration noise, on seeds that training has not used, and film it."""
-)
+_DESCRIPTION = """\
+Evaluate a trained policy, without exploration noise, and film it.
+
+The seeds of the environments are such that training has not used.
+"""
 
 
 @dataclasses.dataclass
 class PlayOptions:
     """Options of ``rslcore play``."""
 
-    checkpoint: tyro.conf.Positional[Path]
+    checkpoint: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CHECKPOINT")]
     """A model_*.pt file, or a run folder, whose latest one is taken."""
     task: str | None = None
     """Task; by default the one kept in the run folder."""
@@ -58,7 +61,9 @@ class PlayOptions:
 
 def run(arguments: Sequence[str]) -> int:
     """Play a checkpoint."""
-    options = parse(PlayOptions, arguments, command="play", usage="rslcore play CHECKPOINT", description=_DESCRIPTION)
+    options = parse(
+        PlayOptions, arguments, command="play", usage="rslcore play", description=_DESCRIPTION, argument="CHECKPOINT"
+    )
     _check(options)
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         report = _play(options)

@@ -4,43 +4,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import json
+import shutil
+import textwrap
 from collections.abc import Sequence
 
-from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
-
-from rslcore.cli.arguments import parse
+from rslcore.cli.arguments import parse_json_option
 
 EXTRAS = {"mujoco": ("mujoco", "mjbatch"), "gymnasium": ("gymnasium",), "envpool": ("envpool", "gymnasium")}
 """Extras of the package that tasks need, and the packages behind them."""
 
 
-@dataclasses.dataclass
-class TasksOptions:
-    """Options of ``rslcore tasks``."""
-
-    json: bool = False
-    """Print JSON."""
-
-
 def run(arguments: Sequence[str]) -> int:
     """List the tasks."""
-    options = parse(
-        TasksOptions,
-        arguments,
-        command="tasks",
-        usage="rslcore tasks",
-        description="List the tasks that can be trained.",
-    )
+    as_json = parse_json_option(arguments, command="tasks", description="List the tasks that can be trained.")
     from rslcore import tasks
 
     specs = [tasks.get(name) for name in tasks.names()]
     missing = {spec.name: missing_extras(spec.extras) for spec in specs}
-    if options.json:
+    if as_json:
         rows = [
             {
                 "name": spec.name,
@@ -54,23 +37,27 @@ def run(arguments: Sequence[str]) -> int:
         ]
         print(json.dumps(rows, indent=2))
         return 0
-    console = Console(highlight=False, markup=False)
     for spec in specs:
         packages = ", ".join(package for extra in spec.extras for package in EXTRAS[extra])
         install = install_command(missing[spec.name])
-        console.print(Text(spec.name, "bold"))
-        console.print(Padding(spec.description, (0, 4)))
         needs = f"needs {packages}: {'missing' if install else 'installed'}" if packages else "built in"
-        console.print(f"    {spec.num_envs} environments; {needs}")
-        if install:
-            console.print(f"    {install}", soft_wrap=True)
+        _show(spec.name, spec.description, f"{spec.num_envs} environments; {needs}", install)
     for prefix, library in tasks.LIBRARIES.items():
         install = install_command(missing_extras([library.extra]))
-        console.print(Text(f"{prefix}:ID", "bold"))
-        console.print(Padding(f"{library.description}, e.g. {library.example}", (0, 4)))
-        console.print(f"    {library.num_envs} environments; {install or 'installed'}", soft_wrap=True)
-    console.print("\nTrain one with: rslcore train TASK")
+        state = f"{library.num_envs} environments{'' if install else '; installed'}"
+        _show(f"{prefix}:ID", f"{library.description}, e.g. {library.example}", state, install)
+    print("\nTrain one with: rslcore train TASK")
     return 0
+
+
+def _show(name: str, description: str, state: str, install: str | None) -> None:
+    """Print a task, its lines broken between words where the terminal ends; a command stays in one line."""
+    width = max(shutil.get_terminal_size().columns, 40)
+    print(name)
+    for text in (description, state):
+        print(textwrap.fill(text, width, initial_indent="    ", subsequent_indent="    "))
+    if install:
+        print(f"    {install}")
 
 
 def missing_extras(extras: Sequence[str]) -> list[str]:

@@ -20,9 +20,10 @@ from rich.console import Console
 
 from rslcore.cli import run_folder
 from rslcore.cli.arguments import parse
-from rslcore.cli.building import choose_device, error_text, find_task, make_cfg, make_env, make_runner, user_errors
+from rslcore.cli.building import choose_device, find_task, make_cfg, make_env, make_runner, user_errors
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
+from rslcore.cli.packages import error_text
 from rslcore.config import DistillationRunnerCfg, EngineName, OnPolicyRunnerCfg, RunnerCfg
 
 if TYPE_CHECKING:
@@ -33,10 +34,13 @@ DEFAULT_TASK = "quadruped-flat"
 FILM_TIMEOUT_S = 600
 """Drawing in software takes a minute."""
 
-_DESCRIPTION = (
-    "Train a policy. TASK goes first and is {default} by default; 'rslcore tasks' lists them all. "
-    "The settings below are those of {task}, or of the run that --resume names."
-)
+_DESCRIPTION = """\
+Train a policy. TASK, by default {default}, goes first.
+
+'rslcore tasks' lists the tasks.
+
+Settings are those of {task}, or of the run that --resume names.
+"""
 
 
 @dataclasses.dataclass
