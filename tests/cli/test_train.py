@@ -61,7 +61,7 @@ def test_resume_in_place_up_to_the_total(trained, tmp_path, run, json_lines):
     assert [record["iteration"] for record in records if "iteration" in record] == [2, 3]
     result = records[-1]["result"]
     assert (result["run_folder"], result["iterations"], result["task"]) == (str(folder), 4, "half-cheetah")
-    assert result["total_steps"] == 4 * 8 * 4
+    assert result["total_steps"] == 4 * 8 * 4 and result["interrupted"] is False
     agent = yaml.safe_load((folder / "params" / "agent.yaml").read_text())
     assert (agent["algorithm"]["gamma"], agent["max_iterations"]) == (0.98, 4)
     sessions = yaml.safe_load((folder / "params" / "run.yaml").read_text())["sessions"]
@@ -266,7 +266,7 @@ def test_film_that_fails_is_a_hint(tmp_path, monkeypatch, result):
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(trained, tmp_path, json_lines):
-    """SIGINT in a training: exit code 130, a checkpoint of the last iteration, the command that continues."""
+    """SIGINT in a training: exit code 130, a checkpoint, the command that continues, the result last."""
     del trained  # the packages are there
     command = [sys.executable, "-m", "rslcore", *TRAINING, "--iterations", "100000", "--save-interval", "100000"]
     process = subprocess.Popen(
@@ -281,10 +281,29 @@ def test_ctrl_c_saves_and_says_how_to_resume(trained, tmp_path, json_lines):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     (folder,) = (tmp_path / "half-cheetah").iterdir()
+    assert "\nStopping after this iteration (Ctrl-C again: at once, without saving)\n" in err
     assert f"Interrupted. Continue with: rslcore train --resume {folder}" in err
     assert "Traceback" not in err
-    last = [record for record in json_lines("".join(lines) + out) if "iteration" in record][-1]["iteration"]
+    records = json_lines("".join(lines) + out)
+    last = [record for record in records if "iteration" in record][-1]["iteration"]
     assert (folder / f"model_{last}.pt").is_file()
+    result = records[-1]["result"]
+    assert (result["interrupted"], result["iterations"], result["evaluation"]) == (True, last + 1, None)
+    assert result["curves"] == str(folder / "curves.png") and Path(result["curves"]).is_file()
+
+
+def test_ctrl_c_after_the_training_keeps_the_result(tmp_path, run, json_lines, monkeypatch):
+    """Ctrl-C in the evaluation: exit code 130, and the result of what was done comes last all the same."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "evaluate", interrupted)
+    code, out, err = run(*TRAINING, "--log-dir", tmp_path, "--json")
+    assert code == 130 and "Interrupted after the training. Evaluate with: " in err
+    result = json_lines(out)[-1]["result"]
+    assert (result["interrupted"], result["iterations"], result["evaluation"]) == (True, 2, None)
+    assert Path(result["curves"]).is_file()
 
 
 def test_help_shows_the_defaults_of_the_task(run):

@@ -137,13 +137,79 @@ def test_live_fits_the_terminal(width: int) -> None:
     assert "Mean reward" in text
     assert "ETA" in text
     if width >= 80:
-        for part in ("Iteration 8/12", "49,152", "786,432", "Value loss", "Metrics/velocity_error", "1.00e-03", "60%"):
+        for part in ("Iteration 7/12", "49,152", "786,432", "Value loss", "Metrics/velocity_error", "1.00e-03", "60%"):
             assert part in text, part
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_live_leaves_room_for_the_echo_of_ctrl_c(width: int) -> None:
+    """Two columns stay free: where the terminal echoes ^C, no new line begins, which would spoil the redraw."""
+    assert max(len(line) for line in live(width).replace("\r", "\n").split("\n")) <= width - 2
+
+
+EXTRAS = {f"Episode_Reward/term_{letter}": 0.5 for letter in "abcdefghijklmnopqrstuvwxyz"}
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("height", [12, 24, 60])
+def test_no_metric_vanishes_silently(width: int, height: int) -> None:
+    """What does not fit the terminal is counted in the last row; long names keep their ends, which differ."""
+    last = live(width, height=height, extras=EXTRAS).split("Iteration 7/12")[-1]
+    shown = sum(f"term_{letter} " in last for letter in "abcdefghijklmnopqrstuvwxyz")
+    hidden = re.search(r"(\d+) more in metrics\.jsonl", last)
+    if (2 if width >= 80 else 1) * (height - 2) >= 11 + len(EXTRAS):
+        assert shown == len(EXTRAS) and hidden is None
+    elif hidden:
+        main = sum(name in last for name in ("Steps per second", "Episode length", "Total steps", "Action std"))
+        assert int(hidden[1]) + shown >= len(EXTRAS) and main == 4 and last.count("\n") <= height
+    else:
+        assert shown == len(EXTRAS)
+
+
+def test_live_keeps_what_was_reported_last() -> None:
+    """An iteration in which no episode ended does not empty the table of what the environment reports."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
+    console = LiveConsole(RichConsole(file=stream, force_terminal=True, width=80, height=40, legacy_windows=False))
+    console.start(2, 12)
+    console.iteration(make_report(2))
+    console.iteration(make_report(3, extras={}))
+    console.close()
+    stream.flush()
+    last = stream.buffer.getvalue().decode().split("Iteration 3/12")[-1]  # type: ignore[attr-defined]
+    assert "Metrics/velocity_error" in last and "upright" in last
+
+
+def test_live_does_not_break_messages() -> None:
+    """A message is written in one line however narrow the terminal is, so that a path in it can be copied."""
+    stream = io.StringIO()
+    console = LiveConsole(RichConsole(file=stream, force_terminal=True, width=30))
+    text = "Interrupted: checkpoint saved in runs/quadruped-flat/2026-01-31_12-00-00/model_778.pt"
+    console.message(text)
+    assert stream.getvalue() == f"{text}\n"
+
+
+def test_live_shows_a_notice_within_its_picture(capfd: pytest.CaptureFixture[str]) -> None:
+    """What Ctrl-C makes the runner say is part of the display: written beside, it leaves stale lines."""
+    stream = io.StringIO()
+    console = LiveConsole(RichConsole(file=stream, force_terminal=True, width=80, height=40))
+    console.start(2, 12)
+    console.iteration(make_report(2))
+    console.notice("Stopping after this iteration")
+    assert console._live is not None
+    console._live.refresh()
+    assert "Stopping after this iteration" in stream.getvalue()
+    before = len(stream.getvalue())
+    console.close()
+    assert "Stopping" not in stream.getvalue()[before:] and "Iteration 2/12" in stream.getvalue()[before:]
+    assert capfd.readouterr().err == ""
+    console.notice("Too late for the display")
+    Console().notice("No display")
+    assert capfd.readouterr().err == "\nToo late for the display\n\nNo display\n"
 
 
 def test_live_keeps_progress_on_low_terminals() -> None:
     """The progress bar and the return are above the table, whose last rows go when the terminal is too low."""
-    last = live(60, height=10).split("Iteration 8/12")[-1]
+    last = live(60, height=10).split("Iteration 7/12")[-1]
     assert 0 < last.index("ETA") < last.index("Mean reward -1 .. 4") < last.index("Total steps")
 
 

@@ -40,6 +40,20 @@ def test_picture_of_any_length(tmp_path: Path, iterations: int) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_picture_says_what_was_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heading is the one given, else the names of experiment and run, as ``<experiment>/<date-time>`` has them."""
+    figure = pytest.importorskip("matplotlib.figure", reason="curves need matplotlib").Figure
+    headings = []
+    suptitle = figure.suptitle
+    monkeypatch.setattr(figure, "suptitle", lambda self, text, **how: headings.append(text) or suptitle(self, text))
+    folder = tmp_path / "quadruped-flat" / "2026-01-31_12-00-00"
+    folder.mkdir(parents=True)
+    write_metrics(folder, 2)
+    plot_curves(folder)
+    plot_curves(folder, title="cart-pole")
+    assert [text.split("\n")[0] for text in headings] == ["quadruped-flat/2026-01-31_12-00-00", "cart-pole"]
+
+
 def test_missing_things_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No metrics file, an empty one, and missing matplotlib each say so."""
     pytest.importorskip("matplotlib", reason="curves need matplotlib")

@@ -62,10 +62,12 @@ def show(console: Console, figures: dict[str, Any]) -> None:
     for key, value in figures.items():
         if not isinstance(value, dict) and key not in ("episodes", "seed", "settling_time_s"):
             grid.add_row("", _name(key), _text(key, value))
-    console.print(f"Evaluation over {figures['episodes']} episodes with unseen seed {figures['seed']}", highlight=False)
+    head = f"Evaluation over {figures['episodes']} episodes with unseen seed {figures['seed']}"
+    console.print(head, highlight=False, soft_wrap=False)
     if "settling_time_s" in figures:
         seconds = figures["settling_time_s"]
-        console.print(f"The first {seconds:g} s of an episode, and after a new command, does not count in the errors")
+        note = f"The first {seconds:g} s of an episode, and after a new command, does not count in the errors"
+        console.print(note, soft_wrap=False)
     console.print(grid)
     for key, value in figures.items():
         if isinstance(value, dict) and value:

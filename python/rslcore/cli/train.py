@@ -66,7 +66,7 @@ class TrainOptions:
     video: str = "auto"
     """auto films the trained policy where that is possible, off does not."""
     json: bool = False
-    """Print JSON lines only: one per iteration, {"message": ...} for people, and the result last."""
+    """Print JSON lines only: one per iteration, {"message": ...} for people, and the result last, also after Ctrl-C."""
 
 
 @dataclasses.dataclass
@@ -129,8 +129,9 @@ def run(arguments: Sequence[str]) -> int:
             threads=torch.get_num_threads(),
             resumed_from=job.checkpoint,
         )
-        _learn(job, runner, folder)
-    return _finish(job, runner, folder, device)
+        finished = _learn(job, runner, folder)
+    _finish(job, runner, folder, device, interrupted=not finished)
+    return 0
 
 
 def _help_to_train(job: _Job, env_seed: int, device: str) -> int:
@@ -290,27 +291,32 @@ def _settle_with_checkpoint(job: _Job, runner: OnPolicyRunner, arguments: Sequen
         say(f"Random numbers: those of the checkpoint go on; the seed given ({job.cfg.seed}) is only used to evaluate")
 
 
-def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> None:
-    """Train up to the total number of iterations."""
+def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> bool:
+    """Train up to the total number of iterations; returns whether all were done, False after Ctrl-C."""
     first, total = runner.next_iteration, job.cfg.max_iterations
     if first >= total:
         runner.logger.console.message(
             f"Nothing to train: {first} iterations are done; --iterations {total} is the total, not what is added"
         )
-        return
+        return True
     try:
         runner.learn(total - first, init_at_random_ep_len=job.cfg.init_at_random_ep_len)
     except KeyboardInterrupt:
         print(f"Interrupted. Continue with: {_command('train', '--resume', folder)}", file=sys.stderr)
-        raise
+        return False
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         if runner.next_iteration > first:  # the settings are good, this is something else
             raise
         raise CliError(f"train: {error_text(error)}") from error
+    return True
 
 
-def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int:
-    """Draw the curves, evaluate, film, and report."""
+def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str, *, interrupted: bool) -> None:
+    """Draw the curves, evaluate and film unless the training was interrupted, and report.
+
+    Raises:
+        KeyboardInterrupt: The training was interrupted, or Ctrl-C was pressed here; raised after the report.
+    """
     options = job.options
     console = Console(quiet=options.json, highlight=False, markup=False, soft_wrap=True)
     result: dict[str, Any] = {
@@ -318,6 +324,7 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
         "run_folder": str(folder),
         "iterations": runner.next_iteration,
         "total_steps": runner.logger.tot_timesteps,
+        "interrupted": interrupted,
         "evaluation": None,
         "curves": None,
         "video": None,
@@ -328,8 +335,8 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
         try:
             with console.status("Drawing the curves"):
-                result["curves"] = _draw_curves(folder, result["hints"])
-            if options.eval_episodes and job.spec.evaluate is not None:
+                result["curves"] = _draw_curves(folder, job.spec.name, result["hints"])
+            if options.eval_episodes and not interrupted and job.spec.evaluate is not None:
                 with console.status(f"Evaluating {options.eval_episodes} episodes"):
                     result["evaluation"] = evaluate(
                         job.spec,
@@ -340,12 +347,12 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
                         command="train",
                     )
                 show(console, result["evaluation"])
-            if options.video == "auto":
+            if options.video == "auto" and not interrupted:
                 with console.status("Filming"):
                     result["video"] = _film(folder, result["hints"])
         except KeyboardInterrupt:
             print(f"Interrupted after the training. Evaluate with: {result['play']}", file=sys.stderr)
-            raise
+            result["interrupted"] = True
         for hint in result["hints"]:
             console.print(hint)
         for name, value in (("Run folder", folder), ("Curves", result["curves"]), ("Video", result["video"])):
@@ -356,7 +363,8 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str) -> int
             console.print(f"{'Teach:':<12}{command}")
     if options.json:
         print(json.dumps({"result": result}), flush=True)
-    return 0
+    if result["interrupted"]:
+        raise KeyboardInterrupt
 
 
 def _students_of(task: str) -> list[str]:
@@ -366,11 +374,11 @@ def _students_of(task: str) -> list[str]:
     return [name for name in tasks.names() if tasks.get(name).teacher_task == task]
 
 
-def _draw_curves(folder: Path, hints: list[str]) -> str | None:
+def _draw_curves(folder: Path, task: str, hints: list[str]) -> str | None:
     from rslcore.logging import plot_curves
 
     try:
-        return str(plot_curves(folder))
+        return str(plot_curves(folder, title=f"{task}, run {folder.resolve().name}"))
     except ImportError:
         hints.append('No curves.png: matplotlib is not installed; pip install "rslcore[plot]"')
     except (ValueError, OSError) as error:  # nothing has been logged, or it cannot be written

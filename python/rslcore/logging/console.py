@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import os
 import sys
 from collections.abc import Iterator
 from typing import Literal
@@ -15,6 +16,7 @@ from rslcore.logging.metrics_file import to_json
 from rslcore.logging.report import IterationReport
 
 ConsoleStyle = Literal["auto", "plain", "live", "json", "none"]
+_STANDARD_ERROR = 2
 CONSOLE_STYLES: tuple[str, ...] = ("auto", "plain", "live", "json", "none")
 
 
@@ -29,6 +31,12 @@ class Console:
 
     def iteration(self, report: IterationReport, *, minimal: bool = False, width: int = 80, pad: int = 40) -> None:
         """Show one iteration; ``minimal`` leaves out what the environment reports."""
+
+    def notice(self, text: str) -> None:
+        """Show a line while the training goes on; a signal handler calls it."""
+        # `print` may have been interrupted in the middle, and refuses to be entered again.
+        with contextlib.suppress(OSError):
+            os.write(_STANDARD_ERROR, f"\n{text}\n".encode())
 
     def close(self) -> None:
         """Training ended, or was broken off."""

@@ -39,7 +39,7 @@ def plot_curves(run_dir: str | os.PathLike[str], *, title: str | None = None) ->
 
     Args:
         run_dir: Run folder with a metrics.jsonl.
-        title: Heading; by default the name of the folder.
+        title: Heading; by default the names of the experiment and of the run, as the folder has them.
 
     Returns:
         The picture, ``curves.png`` in the run folder.
@@ -63,7 +63,7 @@ def plot_curves(run_dir: str | os.PathLike[str], *, title: str | None = None) ->
     FigureCanvasAgg(figure)
     last = records[-1]
     figure.suptitle(
-        f"{_text(title or Path(run_dir).resolve().name)}\n"
+        f"{_text(title or '/'.join(Path(run_dir).resolve().parts[-2:]))}\n"
         f"{len(records)} iterations, {last['total_timesteps']:,} env steps, {last['total_time']:.0f} s of training",
         fontsize=12,
     )

@@ -4,13 +4,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
-
-_STANDARD_ERROR = 2
 
 
 class DeferredInterrupt:
@@ -22,8 +19,9 @@ class DeferredInterrupt:
     requested: bool = False
     """Whether Ctrl-C was pressed."""
 
-    def __init__(self, *, enabled: bool = True) -> None:
-        """With ``enabled`` False, Ctrl-C stays as it is."""
+    def __init__(self, tell: Callable[[str], None], *, enabled: bool = True) -> None:
+        """With ``enabled`` False, Ctrl-C stays as it is; ``tell`` shows a line, and is called by the signal handler."""
+        self._tell = tell
         self._enabled = enabled
 
     def __enter__(self) -> DeferredInterrupt:
@@ -43,6 +41,4 @@ class DeferredInterrupt:
         if self.requested:
             signal.default_int_handler(number, frame)
         self.requested = True
-        # `print` may have been interrupted in the middle, and refuses to be entered again.
-        with contextlib.suppress(OSError):
-            os.write(_STANDARD_ERROR, b"\nStopping after this iteration (Ctrl-C again: at once, without saving)\n")
+        self._tell("Stopping after this iteration (Ctrl-C again: at once, without saving)")

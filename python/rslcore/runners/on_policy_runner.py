@@ -279,7 +279,7 @@ class OnPolicyRunner:
         saved_iteration = self._save_at_start()
         self.logger.console.start(start_it, total_it)
         # Processes that train together must stop together: there, Ctrl-C is left alone.
-        interrupt = DeferredInterrupt(enabled=not self.is_distributed)
+        interrupt = DeferredInterrupt(self.logger.console.notice, enabled=not self.is_distributed)
         try:
             with interrupt:
                 for it in range(start_it, total_it):
