@@ -13,7 +13,7 @@ execute_process(
 if(NOT RSLCORE_TORCH_STATUS EQUAL 0)
     message(FATAL_ERROR
         "rslcore builds against the torch that is installed, and ${Python_EXECUTABLE} cannot import it.\n"
-        "Run:  pip install torch scikit-build-core pybind11 ninja && pip install --no-build-isolation .\n"
+        "Run:  pip install torch cmake ninja pybind11 scikit-build-core && pip install --no-build-isolation .\n"
         "${RSLCORE_TORCH_ERROR}")
 endif()
 string(REPLACE "\n" ";" RSLCORE_TORCH_ANSWER "${RSLCORE_TORCH_ANSWER}")

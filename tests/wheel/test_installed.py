@@ -34,7 +34,9 @@ assert rslcore.build_info()["operators"]["numpy"] == {"available": True, "reason
 
 def test_numpy_operators_need_numpy_alone(environment):
     """Law: beside NumPy and nothing else, `rslcore.numpy` computes, and `rslcore.ops` says that torch is missing."""
-    environment("numpy").run("python", "-c", _NUMPY)
+    made = environment("numpy")
+    made.run("python", "-c", _NUMPY)
+    assert 'pip install "rslcore[mujoco]"' in made.run("python", "-m", "rslcore", "tasks")
 
 
 def test_operators_need_torch_alone(environment):
