@@ -6,9 +6,8 @@
 Importing `rslcore` loads nothing else: `rslcore.ops` needs torch alone, `rslcore.numpy` needs NumPy alone.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a name that type checkers know; typing itself would be a third of the import
     from rslcore._build import __version__, build_info
 
 __all__ = ["__version__", "build_info"]
@@ -16,7 +15,7 @@ __all__ = ["__version__", "build_info"]
 
 if not TYPE_CHECKING:  # for type checkers every name would exist
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401
+    def __getattr__(name: str) -> object:
         # Reading the version takes as long as all else that `rslcore.numpy` adds to NumPy.
         if name not in __all__:
             raise AttributeError(f"module 'rslcore' has no attribute '{name}'")
