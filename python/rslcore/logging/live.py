@@ -31,7 +31,7 @@ class LiveConsole(Console):
 
     def __init__(self, terminal: RichConsole | None = None) -> None:
         """Draw on ``terminal``, by default standard output."""
-        self._terminal = terminal or RichConsole()
+        self._terminal = terminal or RichConsole(soft_wrap=True)  # lines that others print stay whole too
         self._rewards: list[float] = []
         self._extras: dict[str, float] = {}
         self._notice = ""
