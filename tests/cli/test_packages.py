@@ -93,7 +93,7 @@ def lacking(monkeypatch):
                     raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
         for name in list(sys.modules):
-            if name.split(".")[0] in missing:
+            if name.removeprefix("torch.utils.").split(".")[0] in missing:  # torch.utils.tensorboard
                 monkeypatch.delitem(sys.modules, name)
         find_spec = importlib.util.find_spec
         monkeypatch.setattr(sys, "meta_path", [Missing, *sys.meta_path])
