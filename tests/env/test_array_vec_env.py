@@ -87,6 +87,33 @@ def test_final_observations_are_not_invented():
     check_transitions(adapt(CounterArrays(True, final_obs=False)), has_final_obs=False)
 
 
+class OneArray(CounterArrays):
+    """Gives as its last observations the array that it has written the first ones of the next episode into."""
+
+    def step(self, actions):
+        """Step, and hand out the same array twice."""
+        *results, info = super().step(actions)
+        info["final_obs"] = results[0]
+        return *results, info
+
+
+@pytest.mark.parametrize("convert", LIBRARIES[:2])
+def test_final_observations_that_the_reset_has_overwritten_are_not_passed_on(convert):
+    """The same memory cannot hold both observations: a warning says so, and there are no final_obs."""
+    env = adapt(OneArray(True, convert))
+    with pytest.warns(UserWarning, match=r"ArrayVecEnv: `final_obs` .* the same memory as the observations"):
+        *_, dones, extras = env.step(torch.zeros(3, 1))
+    assert dones.any() and "final_obs" not in extras
+
+
+@pytest.mark.parametrize("convert", LIBRARIES[:2])
+def test_final_observations_are_kept_where_arrays_are_shared(convert):
+    """With copy=False a reset may write into the array of the last observations: they are what they were before."""
+    arrays = CounterArrays(False, convert)
+    arrays.observations = arrays.observations.astype(np.float32)
+    check_transitions(adapt(arrays, copy=False))
+
+
 def test_assigned_episode_lengths_cut_episodes_off_where_environments_can_be_reset():
     """With autoreset "disabled" the adapter ends episodes at the limit, as time-outs."""
     env = adapt(CounterArrays(False))
@@ -170,6 +197,15 @@ def test_groups_and_types():
     assert env.obs_groups["critic"] == ["image", "state", "count"]
 
 
+def test_images_that_seem_to_have_their_channels_last_are_named(recwarn):
+    """They are taken as [N, C, H, W], as the contract says; a warning says that this may not be meant."""
+    options = {"num_actions": 1, "max_episode_length": 5}
+    ArrayVecEnv(Memory(np.zeros((2, 3, 20, 24), np.uint8)), 2, **options)
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match=r"group 'policy' \[2, 20, 24, 3\] is taken for images .* of 20 channels"):
+        ArrayVecEnv(Memory(np.zeros((2, 20, 24, 3), np.uint8)), 2, **options)
+
+
 @pytest.mark.parametrize(
     ("array", "kwargs", "error", "message"),
     [
@@ -209,3 +245,15 @@ def test_wrong_shapes_from_the_environment_are_named():
     env = ArrayVecEnv(Wrong(np.zeros((2, 3))), 2, num_actions=1, max_episode_length=5)
     with pytest.raises(ValueError, match=r"ArrayVecEnv.step: `rewards` must be \[2\], got \[2, 3\]"):
         env.step(torch.zeros(2, 1))
+
+
+@pytest.mark.parametrize("convert", LIBRARIES[:2])
+@pytest.mark.parametrize("same_step", [True, False])
+def test_the_default_device_is_not_the_adapters(convert, same_step, default_device):
+    """Whatever torch makes tensors on by default, those of an adapter are where the arrays are: here, on the CPU."""
+    env = adapt(CounterArrays(same_step, convert), seed=3)
+    env.episode_length_buf[0] = 99
+    for step in range(6):
+        observations, rewards, dones, extras = env.step(torch.zeros(3, 1, device="cpu"))
+        tensors = [*observations.values(), rewards, dones, extras["time_outs"], *extras.get("final_obs", {}).values()]
+        assert {x.device.type for x in tensors} == {"cpu"}, step

@@ -202,3 +202,13 @@ def test_picture_leaves_nothing_out(width, height):
         shapes = cart_pole_drawing._cart_and_pole(x - np.clip(position, -limit, limit), y, angle)
         whole = cart_pole_drawing._blend(scale, ground, *shapes)
         assert (cart_pole_drawing.draw(np.array([[position, 0, angle, 0]]), width, height) == whole).all()
+
+
+def test_the_default_device_is_not_the_environments(default_device):
+    """Whatever torch makes tensors on by default, those of the environment are where it says: here, on the CPU."""
+    env = CartPoleVecEnv(3, max_episode_length=4, final_obs=True)
+    for _ in range(9):
+        observations, rewards, dones, extras = env.step(torch.ones(3, 1, device="cpu"))
+        tensors = [*observations.values(), rewards, dones, extras["time_outs"], *extras["final_obs"].values()]
+        assert {x.device.type for x in tensors} == {"cpu"}
+    assert env.render(width=64, height=48).shape == (48, 64, 3)

@@ -87,6 +87,55 @@ def test_rows_are_those_of_the_raw_pool_without_its_dead_steps(limit):
     assert kinds == ({True, False} if limit == 9 else {False})
 
 
+def random_play(num_envs, steps):
+    """Random actions of Breakout, the same on every call."""
+    return torch.randint(0, 4, (steps, num_envs, 1), generator=torch.Generator().manual_seed(0)).float()
+
+
+def test_an_end_that_is_no_full_reset_goes_on_as_the_pool_itself_does():
+    """With episodic_life a game goes on after a lost life, down to the last one: lives at the ends are 4, 3, 2, 1, 0.
+
+    And every step is that of the raw pool without its dead steps, also where the two environments end apart.
+    """
+    settings = {"episodic_life": True, "num_threads": 1}
+    env = EnvPoolVecEnv.make("Breakout-v5", 2, seed=1, env_kwargs=settings)
+    pool = envpool.make("Breakout-v5", env_type="gymnasium", num_envs=2, seed=1, **settings)
+    pool.reset()
+    ids = np.arange(2, dtype=np.int32)
+    lives = [[], []]
+    for actions in random_play(2, 400):
+        library_actions = actions[:, 0].long().numpy()
+        observations, rewards, terminated, _, info = pool.step(library_actions)
+        got, got_rewards, dones, extras = env.step(actions)
+        assert got_rewards.tolist() == rewards.tolist() and dones.tolist() == terminated.tolist()
+        ended = ids[terminated]
+        if len(ended):
+            assert np.array_equal(extras["final_obs"]["policy"][ended].numpy(), observations[ended])
+            observations[ended] = pool.step(library_actions[ended], ended)[0]
+        assert np.array_equal(got["policy"].numpy(), observations)
+        for index in ended:
+            lives[index].append(int(info["lives"][index]))
+    for seen in lives:
+        assert len(seen) > 5 and seen == [4 - k % 5 for k in range(len(seen))]
+    env.close()
+
+
+def test_an_episode_that_the_adapter_cuts_off_begins_anew():
+    """The pool knows nothing of the adapter's own limit: there it is reset, to a game with all its lives."""
+    options = {"env_kwargs": {"episodic_life": True, "num_threads": 1}, "log_info": ("lives",)}
+    env = EnvPoolVecEnv.make("Breakout-v5", 1, seed=1, **options)
+    dones = [False]
+    while not dones[0]:
+        *_, dones, extras = env.step(constant(0, 1))
+    assert extras["log"]["Info/lives"] == 4.0 and not extras["time_outs"][0]
+    env.episode_length_buf[:] = env.max_episode_length - 1
+    *_, dones, extras = env.step(constant(0, 1))
+    assert dones[0] and extras["time_outs"][0] and extras["log"]["Info/lives"] == 4.0
+    *_, dones, extras = env.step(constant(0, 1))
+    assert not dones[0] and extras["log"]["Info/lives"] == 5.0
+    env.close()
+
+
 def test_hand_made_episodes_of_catch():
     """Catch, stepped by hand: 9 steps, 0 reward but on the last (1 if the paddle is under the ball), then a new board.
 
@@ -199,3 +248,14 @@ def test_bad_arguments_are_one_clear_error():
     with pytest.raises(ValueError, match=r"`actions\[0, 0\]` must be a category from 0 to 1, got -1"):
         env.step(constant(-1, 2))
     assert (env.episode_length_buf == 0).all()
+
+
+def test_the_default_device_is_not_the_adapters(default_device):
+    """Whatever torch makes tensors on by default, those of an adapter are where it says: here, on the CPU."""
+    env = EnvPoolVecEnv.make("Catch-v0", 3, seed=2, max_episode_length=7)
+    env.episode_length_buf[0] = 5
+    for step in range(12):
+        observations, rewards, dones, extras = env.step(torch.ones(3, 1, device="cpu"))
+        tensors = [*observations.values(), rewards, dones, extras["time_outs"], *extras.get("final_obs", {}).values()]
+        assert {x.device.type for x in tensors} == {"cpu"}, step
+    assert env.reset().device.type == "cpu"

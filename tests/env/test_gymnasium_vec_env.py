@@ -14,6 +14,8 @@ from hand_made import NUM_ENVS, STEPS, Counter, actions_of, check_returns, check
 from rslcore.env import GymnasiumVecEnv
 
 gymnasium = pytest.importorskip("gymnasium")
+from rslcore.env.gymnasium_wrapper import CopiedLastObservation  # noqa: E402
+
 spaces = gymnasium.spaces
 AutoresetMode = gymnasium.vector.AutoresetMode
 
@@ -51,14 +53,14 @@ class DictCounterEnv(CounterEnv):
     observation_space = spaces.Dict(
         {
             "state": CounterEnv.observation_space,
-            "more": spaces.Tuple((spaces.Discrete(7, start=-1), spaces.Box(0, 255, (4, 5, 3), np.uint8))),
+            "more": spaces.Tuple((spaces.Discrete(7, start=-1), spaces.Box(0, 255, (8, 5, 3), np.uint8))),
         }
     )
 
     def observe(self):
         """State, step as a category, and an image full of the step."""
         step = self.counter.step_count
-        return {"state": self.counter.observation, "more": (step - 1, np.full((4, 5, 3), step, np.uint8))}
+        return {"state": self.counter.observation, "more": (step - 1, np.full((8, 5, 3), step, np.uint8))}
 
 
 def counters(vector_class, mode, env_class=CounterEnv, **kwargs):
@@ -99,6 +101,92 @@ def test_every_step_is_a_transition_of_the_script(adapt, vector_class, kwargs, m
     check_transitions(adapt(counters(vector_class, mode, **kwargs)))
 
 
+class LivesEnv(gymnasium.Env):
+    """A game of three lives, each lost after two steps; every life is an episode, and a reset within a game is none.
+
+    Observations are (game, lives, steps), in an array that is used again on every step, as many environments do.
+    """
+
+    observation_space = spaces.Box(0, 99, (3,), np.float32)
+    action_space = spaces.Discrete(2)
+
+    def __init__(self) -> None:
+        self.array = np.zeros(3, np.float32)
+        self.game, self.lives, self.steps = 0, 0, 0
+
+    def observe(self):
+        """Write into the array."""
+        self.array[:] = self.game, self.lives, self.steps
+        return self.array
+
+    def reset(self, *, seed=None, options=None):
+        """Begin a new game if the last one is over."""
+        super().reset(seed=seed)
+        if self.lives == 0:
+            self.game, self.lives = self.game + 1, 3
+        self.steps = 0
+        return self.observe(), {}
+
+    def step(self, action):
+        """Lose a life on every second step."""
+        self.steps += 1
+        lost = self.steps == 2
+        self.lives -= lost
+        return self.observe(), 0.0, lost, False, {}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("vector_class", "kwargs"), VECTORS)
+def test_an_end_that_is_no_full_reset_goes_on_where_the_game_is(adapt, vector_class, kwargs, mode):
+    """Where the environment's own reset goes on with the game, so do the adapter's, in all modes."""
+    cannot_copy = vector_class is gymnasium.vector.AsyncVectorEnv and mode == AutoresetMode.SAME_STEP
+    make = (lambda: CopiedLastObservation(LivesEnv())) if cannot_copy else LivesEnv
+    env = adapt(vector_class([make], autoreset_mode=mode, **kwargs))
+    seen, last = [], []
+    for _ in range(7):
+        observations, _, dones, extras = env.step(torch.zeros(1, 1))
+        seen += observations["policy"].tolist()
+        last += extras["final_obs"]["policy"].tolist() if dones[0] else []
+    assert seen == [[1, 3, 1], [1, 2, 0], [1, 2, 1], [1, 1, 0], [1, 1, 1], [2, 3, 0], [2, 3, 1]]
+    assert last == [[1, 2, 2], [1, 1, 2], [1, 0, 2]]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("vectorization", ["sync", "async"])
+def test_final_obs_are_the_last_ones_of_an_environment_that_uses_its_array_again(vectorization, mode):
+    """What `make` puts together gives the true last observations in all modes."""
+    if "Lives-v0" not in gymnasium.registry:
+        gymnasium.register("Lives-v0", LivesEnv, max_episode_steps=100, disable_env_checker=True)
+    env = GymnasiumVecEnv.make("Lives-v0", 1, vectorization=vectorization, vector_kwargs={"autoreset_mode": mode})
+    last = []
+    for _ in range(6):
+        *_, extras = env.step(torch.zeros(1, 1))
+        last += extras["final_obs"]["policy"].tolist() if "final_obs" in extras else []
+    assert last == [[1, 2, 2], [1, 1, 2], [1, 0, 2]]
+    env.close()
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_final_obs_that_the_reset_has_overwritten_are_not_passed_on(adapt, dictionary):
+    """Foreign environments in SAME_STEP mode may hand out the state after the reset: a warning, and no final_obs."""
+    env_class = DictLivesEnv if dictionary else LivesEnv
+    env = adapt(gymnasium.vector.AsyncVectorEnv([env_class], autoreset_mode=AutoresetMode.SAME_STEP))
+    env.step(torch.zeros(1, 1))
+    with pytest.warns(UserWarning, match=r"GymnasiumVecEnv: .*final_obs.* those after the reset.*DISABLED"):
+        *_, dones, extras = env.step(torch.zeros(1, 1))
+    assert dones[0] and "final_obs" not in extras
+
+
+class DictLivesEnv(LivesEnv):
+    """The same, with a group of its own for a number that changes and one that does not."""
+
+    observation_space = spaces.Dict(lives=LivesEnv.observation_space, constant=spaces.Discrete(2))
+
+    def observe(self):
+        """The array, and a constant."""
+        return {"lives": super().observe(), "constant": 1}
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_returns_are_those_computed_by_hand(adapt, mode):
     """GAE over the adapter's rollout equals the sums written out for each episode, in all modes."""
@@ -117,7 +205,7 @@ def test_nested_observations_become_groups(adapt, vector_class, mode):
         for groups in (observations, extras["final_obs"]) if dones.any() else (observations,):
             steps = groups["state"][:, 2].long()
             assert torch.equal(groups["more/0"], torch.nn.functional.one_hot(steps, 7).float())
-            assert groups["more/1"].dtype == torch.uint8 and groups["more/1"].shape == (NUM_ENVS, 3, 4, 5)
+            assert groups["more/1"].dtype == torch.uint8 and groups["more/1"].shape == (NUM_ENVS, 3, 8, 5)
             assert torch.equal(groups["more/1"][:, 0, 0, 0].long(), steps)
 
 
@@ -325,3 +413,14 @@ def test_vector_wrappers_are_passed_through(adapt, mode):
     if mode != AutoresetMode.SAME_STEP:  # which Gymnasium's observation wrappers do not take
         envs = gymnasium.wrappers.vector.TransformObservation(envs, lambda observations: observations)
     check_transitions(adapt(envs))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_default_device_is_not_the_adapters(adapt, mode, default_device):
+    """Whatever torch makes tensors on by default, those of an adapter are where it says: here, on the CPU."""
+    env = adapt(counters(gymnasium.vector.SyncVectorEnv, mode, DictCounterEnv), max_episode_length=4)
+    for step in range(6):
+        observations, rewards, dones, extras = env.step(torch.zeros(3, 1, device="cpu"))
+        tensors = [*observations.values(), rewards, dones, extras["time_outs"], *extras.get("final_obs", {}).values()]
+        assert {x.device.type for x in tensors} == {"cpu"}, step
+    assert env.episode_length_buf.device.type == env.reset().device.type == "cpu"

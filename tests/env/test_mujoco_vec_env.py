@@ -45,7 +45,7 @@ class PendulumEnv(MujocoVecEnv):
         self.mass = self.expand("body_mass")
         self.mass[:, 1] = self.uniform(num_envs, low=0.5, high=2.0).double()
         self.recompute_constants()
-        self.events = self.persist("events", torch.zeros(num_envs))
+        self.events = self.persist("events", torch.zeros(num_envs, device="cpu"))
         self.reset()
 
     def compute_terminated(self):
@@ -62,7 +62,7 @@ class PendulumEnv(MujocoVecEnv):
 
     def update_events(self):
         """Draw random numbers on every step, as a task with commands does."""
-        self.events += torch.rand(self.num_envs, generator=self.generator)
+        self.events += torch.rand(self.num_envs, generator=self.generator, device="cpu")
 
     def compute_observations(self):
         """Angle and velocity; the random numbers in a group of their own."""
@@ -101,6 +101,27 @@ def test_step_returns_reset_observation_and_keeps_the_final_one():
     assert not dones.any()
     torch.testing.assert_close(extras["final_obs"]["policy"], continued["policy"], rtol=0, atol=0)
     torch.testing.assert_close(rewards, continued_rewards, rtol=0, atol=0)
+
+
+class OneBufferEnv(PendulumEnv):
+    """Writes its observations into the same tensors on every step."""
+
+    def compute_observations(self):
+        """Fill the tensors."""
+        if not hasattr(self, "buffers"):
+            self.buffers = super().compute_observations()
+        for name, value in super().compute_observations().items():
+            self.buffers[name].copy_(value)
+        return self.buffers
+
+
+def test_final_obs_are_the_last_ones_of_a_task_that_uses_its_tensors_again():
+    """The true last observations stay, though the task writes those after the reset into the same memory."""
+    envs = PendulumEnv(seed=1), OneBufferEnv(seed=1)
+    for _ in range(LIMIT):
+        extras = [env.step(torch.ones(4, 1))[3] for env in envs]
+    first, second = (e["final_obs"]["policy"] for e in extras)
+    assert torch.equal(first, second) and not torch.equal(second, envs[1].get_observations()["policy"])
 
 
 def test_time_out_is_the_limit_and_not_a_terminal_state():
@@ -274,3 +295,16 @@ def test_unstable_physics_ends_the_episode(before, tmp_path, monkeypatch):
     assert all(group.isfinite().all() for group in (*extras["final_obs"].values(), *observations.values()))
     assert not env.step(torch.ones(4, 1))[2].any()
     assert not list(tmp_path.iterdir()), "MuJoCo wrote its log file"
+
+
+def test_the_default_device_is_not_the_environments(default_device):
+    """Whatever torch makes tensors on by default, those of the environment are where it says: here, on the CPU."""
+    env = PendulumEnv(max_angle=0.5)
+    env.qpos[1, 0] = 2.0
+    for step in range(LIMIT + 1):
+        if step == 2:
+            env.qvel[2] = 1e12
+        observations, rewards, dones, extras = env.step(torch.ones(4, 1, device="cpu"))
+        tensors = [*observations.values(), rewards, dones, *extras.get("final_obs", {}).values()]
+        assert {x.device.type for x in (*tensors, *extras.get("log", {}).values())} == {"cpu"}
+    env.load_state_dict(env.state_dict())

@@ -35,10 +35,12 @@ def read(space, array, **kwargs):
         ((4, 84, 84), np.uint8, (2, 4, 84, 84), {}),
         ((84, 80, 3), np.uint8, (2, 3, 84, 80), {}),
         ((84, 80, 1), np.float32, (2, 1, 84, 80), {}),
-        ((3, 3, 3), np.uint8, (2, 3, 3, 3), {}),
+        ((3, 3, 3), np.uint8, (2, 3, 3, 3), {"image_layout": "chw"}),
         ((6, 7, 5), np.uint8, (2, 5, 6, 7), {"image_layout": "hwc"}),
         ((6, 7, 3), np.uint8, (2, 6, 7, 3), {"image_layout": "chw"}),
         ((4, 8, 9, 3), np.uint8, (2, 12, 8, 9), {}),
+        ((84, 80, 2), np.uint8, (2, 2, 84, 80), {}),
+        ((84, 80, 6), np.float32, (2, 6, 84, 80), {}),
     ],
 )
 def test_box_shapes_and_types(shape, dtype, expected, kwargs):
@@ -56,6 +58,61 @@ def test_box_shapes_and_types(shape, dtype, expected, kwargs):
     assert np.array_equal(tensor.numpy(), moved.reshape(expected))
     array[:] = 0
     assert tensor.any()
+
+
+STACKED = (2, 3, 20, 24)
+"""Two images of three channels."""
+
+
+@pytest.mark.parametrize("layout", ["auto", "chw"])
+def test_stacked_images_channels_first(layout):
+    """[K, C, H, W] becomes K * C channels, every pixel where it belongs."""
+    array = np.random.default_rng(0).integers(0, 200, (5, *STACKED)).astype(np.uint8)
+    tensor = read(spaces.Box(**BOX, shape=STACKED, dtype=np.uint8), array, image_layout=layout)
+    assert np.array_equal(tensor.numpy(), array.reshape(5, 6, 20, 24))
+
+
+@pytest.mark.parametrize("shape", [(12, 6, 3), (3, 12, 12), (3, 6, 12, 4), (2, 4, 12, 12), (20, 24, 84), (4, 4, 4)])
+def test_a_layout_that_was_said_is_obeyed(shape, recwarn):
+    """Of every rank, whatever the sizes look like, without a word."""
+    array = np.random.default_rng(0).integers(0, 200, (5, *shape)).astype(np.uint8)
+    space = spaces.Box(**BOX, shape=shape, dtype=np.uint8)
+    *stack, first, second, third = shape
+    stack = stack or [1]
+    tensor = read(space, array, image_layout="chw")
+    assert np.array_equal(tensor.numpy(), array.reshape(5, stack[0] * first, second, third))
+    tensor = read(space, array, image_layout="hwc")
+    moved = np.moveaxis(array.reshape(5, *stack, first, second, third), -1, 2)
+    assert np.array_equal(tensor.numpy(), moved.reshape(5, stack[0] * third, first, second))
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(
+    ("shape", "taken"),
+    [
+        ((12, 12, 3), r"\[H, W, C\], 3 channels of 12 x 12"),
+        ((3, 12, 12), r"\[C, H, W\], 3 channels of 12 x 12"),
+        ((4, 4, 4), r"\[C, H, W\], 4 channels of 4 x 4"),
+        ((20, 24, 84), r"\[C, H, W\], 20 channels of 24 x 84"),
+        ((84, 84, 9), r"\[H, W, C\], 9 channels of 84 x 84"),
+        ((2, 6, 12, 4), r"\[K, H, W, C\], 2 images of 4 channels of 6 x 12"),
+        ((5, 2, 12, 12), r"\[K, C, H, W\], 5 images of 2 channels of 12 x 12"),
+    ],
+)
+def test_a_layout_that_must_be_guessed_is_named(shape, taken):
+    """Where both readings are possible, a warning names the observation and what was taken."""
+    space = spaces.Dict(camera=spaces.Box(**BOX, shape=shape, dtype=np.uint8))
+    with pytest.warns(UserWarning, match=f"Owner: observation 'camera' .* taken for {taken}.*`image_layout`"):
+        ObservationMap(space, "Owner")
+
+
+@pytest.mark.parametrize(
+    "shape", [(84, 80, 3), (4, 84, 84), (1, 28, 28), (4, 84, 84, 1), STACKED, (8, 8, 2), (12, 84, 84)]
+)
+def test_a_clear_layout_needs_no_words(shape, recwarn):
+    """Where only one end can be the channels, there is no warning."""
+    ObservationMap(spaces.Box(**BOX, shape=shape, dtype=np.uint8), "Owner")
+    assert not recwarn.list
 
 
 def test_categories_become_one_hot():

@@ -55,6 +55,24 @@ def test_environments_of_libraries_are_tasks(name, distribution, groups):
 
 
 @pytest.mark.filterwarnings("ignore:.*precision lowered by casting")
+@pytest.mark.parametrize("name", [*tasks.names(), "gymnasium:CartPole-v1", "envpool:CartPole-v1"])
+def test_the_default_device_is_not_the_tasks(name):
+    """Whatever torch makes tensors on by default, a task is stepped and evaluated on the device that it was given."""
+    task = tasks.get(name)
+    torch.set_default_device("meta")
+    try:
+        env = task.make_env(2, seed=1, device="cpu")
+        if env.max_episode_length > 20:
+            env.max_episode_length = 20
+        actions = torch.zeros(2, env.num_actions, device="cpu")
+        assert env.step(actions)[1].device.type == "cpu"
+        if task.evaluate is not None:
+            task.evaluate(env, lambda observations: actions, 3)
+    finally:
+        torch.set_default_device(None)
+
+
+@pytest.mark.filterwarnings("ignore:.*precision lowered by casting")
 def test_images_get_an_encoder():
     """An environment of pixels is trained with convolutions that fit them, a small board without."""
     pytest.importorskip("envpool")

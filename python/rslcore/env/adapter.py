@@ -42,8 +42,8 @@ class AdapterVecEnv(VecEnv):
 
     Whatever the library does when an episode ends, here it is same-step autoreset: the step that ends an episode
     returns its last reward, dones 1, the first observations of the next episode, and the true last observations in
-    ``extras["final_obs"]``. Libraries that reset on the following step, whose action they then ignore, are asked to
-    reset the ended environments at once, so that this dead step does not take place.
+    ``extras["final_obs"]``. Libraries that reset on the following step, whose action they then ignore, are made to
+    begin the next episode at once, so that this dead step is no step of the rollout.
 
     * dones: terminated or truncated. time_outs: truncated and not terminated.
     * `episode_length_buf` counts the steps. Where single environments can be reset, an episode is also cut off, as a
@@ -111,8 +111,13 @@ class AdapterVecEnv(VecEnv):
     def _advance(self, actions: torch.Tensor) -> Outcome:
         """Take one step with actions in the library's shape and type, on the host device."""
 
-    def _restart(self, rows: torch.Tensor) -> Groups:
-        """Begin a new episode where `rows`, bool [N], is set; return observations, valid in these rows."""
+    def _restart(self, rows: torch.Tensor, ended: torch.Tensor) -> Groups:
+        """Begin the next episode where `rows`, bool [N], is set; return observations, valid in these rows.
+
+        Where `ended`, bool [N], is set too, the library itself ended the last one, and the next must be what it would
+        have begun by itself: that need not be a full reset (in Atari games with one episode per life the game goes
+        on). Elsewhere the episode was cut off, and the library does not know.
+        """
         raise NotImplementedError
 
     def close(self) -> None:
@@ -166,7 +171,7 @@ class AdapterVecEnv(VecEnv):
                 extras["final_obs"] = self._to_tensordict(final_obs)
             to_restart = cut if self._resets_in_step else dones
             if bool(to_restart.any()):
-                outcome.observations = _merged(to_restart, self._restart(to_restart), outcome.observations)
+                outcome.observations = _merged(to_restart, self._restart(to_restart, ended), outcome.observations)
             self.episode_length_buf.masked_fill_(dones, 0)
             time_out = time_outs[dones].float().mean()
             outcome.log["Episode_Termination/terminated"] = 1.0 - time_out

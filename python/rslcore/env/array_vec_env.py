@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ import torch
 
 from rslcore.env.actions import ActionMap, CategoricalActions, ContinuousActions
 from rslcore.env.adapter import AdapterVecEnv, Groups, Outcome
-from rslcore.env.spaces import DEFAULT_GROUP
+from rslcore.env.spaces import DEFAULT_GROUP, seems_channels_last
 
 
 class ArrayEnv(Protocol):
@@ -96,6 +97,8 @@ class ArrayVecEnv(AdapterVecEnv):
         self.envs = envs
         """The environments."""
         self._copy = copy
+        self._overwritten = False
+        """Whether the last step gave as last observations the memory of those after the reset."""
         first = _observations_of(envs.reset(seed=seed))
         sample = next(iter(first.values())) if isinstance(first, Mapping) else first
         self._from_torch = _array_maker(sample)
@@ -112,6 +115,13 @@ class ArrayVecEnv(AdapterVecEnv):
         )
         self.step_dt = step_dt
         self._begin(self._groups(first))
+        for name, value in self._observations.items():
+            if value.dim() == 4 and seems_channels_last(value.shape):
+                warnings.warn(
+                    f"ArrayVecEnv: observation group '{name}' {list(value.shape)} is taken for images [N, C, H, W] of "
+                    f"{value.shape[1]} channels, but seems to be [N, H, W, C]; move the channels to the front",
+                    stacklevel=2,
+                )
 
     def close(self) -> None:
         """Close the environments where they can be closed."""
@@ -125,6 +135,7 @@ class ArrayVecEnv(AdapterVecEnv):
         observations, rewards, terminated, truncated, *rest = self.envs.step(self._from_torch(actions))
         info = rest[0] if rest else {}
         final_obs = info.get("final_obs")
+        self._overwritten = self._resets_in_step and final_obs is not None and _share_memory(final_obs, observations)
         return Outcome(
             self._groups(observations),
             self._row("rewards", rewards).to(torch.float32),
@@ -134,8 +145,17 @@ class ArrayVecEnv(AdapterVecEnv):
             dict(info.get("log", {})),
         )
 
-    def _restart(self, rows: torch.Tensor) -> Groups:
+    def _restart(self, rows: torch.Tensor, ended: torch.Tensor) -> Groups:
         return self._groups(_observations_of(self.envs.reset(mask=self._from_torch(rows))))
+
+    def _final_obs(self, outcome: Outcome, ended: torch.Tensor) -> Groups | None:
+        final_obs = super()._final_obs(outcome, ended)
+        if self._overwritten:
+            warnings.warn(_OVERWRITTEN, stacklevel=4)
+            return None
+        if self._copy is False and not self._resets_in_step:  # the reset that follows may write into this memory
+            return {name: value.clone() for name, value in (final_obs or {}).items()}
+        return final_obs
 
     def _groups(self, observations: Any) -> Groups:  # noqa: ANN401
         named = observations if isinstance(observations, Mapping) else {DEFAULT_GROUP: observations}
@@ -155,6 +175,27 @@ class ArrayVecEnv(AdapterVecEnv):
         if tensor.shape != (self.num_envs,):
             raise ValueError(f"ArrayVecEnv.step: `{name}` must be [{self.num_envs}], got {list(tensor.shape)}")
         return tensor
+
+
+_OVERWRITTEN = (
+    "ArrayVecEnv: `final_obs` of an ended episode is the same memory as the observations after the reset, and so holds "
+    "these. They are left out; copy the last observations before the reset"
+)
+
+
+def _share_memory(final_obs: Any, observations: Any) -> bool:  # noqa: ANN401
+    """Return whether a group of both is the same memory, and of a library whose arrays can change."""
+    if not isinstance(observations, Mapping):
+        final_obs, observations = {DEFAULT_GROUP: final_obs}, {DEFAULT_GROUP: observations}
+    return any(
+        not _is_immutable(value) and _tensor(name, value, False).data_ptr() == _tensor(name, final, False).data_ptr()
+        for name, value in observations.items()
+        if (final := final_obs.get(name)) is not None
+    )
+
+
+def _is_immutable(array: Any) -> bool:  # noqa: ANN401
+    return type(array).__module__.partition(".")[0] in ("jax", "jaxlib")
 
 
 def _observations_of(result: Any) -> Any:  # noqa: ANN401
@@ -202,5 +243,4 @@ def _tensor(name: str, value: Any, copy: bool | None) -> torch.Tensor:  # noqa: 
     if not hasattr(value, "__dlpack__"):
         raise TypeError(f"ArrayVecEnv: {name} must be an array, got {type(value).__name__}")
     tensor = torch.from_dlpack(value)
-    immutable = type(value).__module__.partition(".")[0] in ("jax", "jaxlib")
-    return tensor.clone() if copy or (copy is None and not immutable) else tensor
+    return tensor.clone() if copy or (copy is None and not _is_immutable(value)) else tensor

@@ -35,9 +35,10 @@ class EnvPoolVecEnv(AdapterVecEnv):
 
     EnvPool leaves an ended environment as it is and resets it on the following step, which ignores the action and
     returns the first observations of the new episode with a reward of 0: a dead step. It would enter the training as
-    a transition from the last state of one episode to the first one of the next. Here the ended environments are
-    reset at once, by ``reset(env_ids)``, so that the dead step does not take place and every row of a rollout is a
-    transition. The other environments do not move meanwhile.
+    a transition from the last state of one episode to the first one of the next. Here the ended environments take
+    their dead step at once, alone, so that every row of a rollout is a transition and episodes follow each other as
+    the pool has it: with ``episodic_life`` a game goes on until its last life is lost. The other environments do not
+    move meanwhile. Where the adapter cuts an episode off, the environment is fully reset, by ``reset(env_ids)``.
 
     Observations and actions: see `ObservationMap`, `ContinuousActions` and `CategoricalActions` of this package.
     """
@@ -104,6 +105,7 @@ class EnvPoolVecEnv(AdapterVecEnv):
         )
         self.step_dt = step_dt
         self._all_ids = np.arange(self.num_envs, dtype=np.int32)
+        self._actions = np.empty(0)
         self.reset()
 
     @classmethod
@@ -152,10 +154,12 @@ class EnvPoolVecEnv(AdapterVecEnv):
         self.envs.close()
 
     def _start(self, seed: int | None) -> Groups:
-        return self._restart(torch.ones(self.num_envs, dtype=torch.bool))
+        rows = torch.ones(self.num_envs, dtype=torch.bool, device="cpu")
+        return self._restart(rows, ~rows)
 
     def _advance(self, actions: torch.Tensor) -> Outcome:
-        observations, rewards, terminated, truncated, info = self.envs.step(actions.numpy(), self._all_ids)
+        self._actions = actions.numpy()
+        observations, rewards, terminated, truncated, info = self.envs.step(self._actions, self._all_ids)
         assert np.array_equal(info["env_id"], self._all_ids), "a synchronous pool returns its environments in order"
         return Outcome(
             self._observation_map(observations),
@@ -165,10 +169,19 @@ class EnvPoolVecEnv(AdapterVecEnv):
             log=numbers_in(info, self._log_info, self.num_envs),
         )
 
-    def _restart(self, rows: torch.Tensor) -> Groups:
-        observations, info = self.envs.reset(self._all_ids[rows.numpy()])
-        ids = torch.from_numpy(info["env_id"].astype(np.int64))
-        return {
-            name: torch.zeros(self.num_envs, *value.shape[1:], dtype=value.dtype).index_copy_(0, ids, value)
-            for name, value in self._observation_map(observations).items()
-        }
+    def _restart(self, rows: torch.Tensor, ended: torch.Tensor) -> Groups:
+        firsts: Groups = {}
+        for some, begin in ((rows & ended, self._dead_step), (rows & ~ended, self.envs.reset)):
+            if not bool(some.any()):
+                continue
+            observations, *_, info = begin(self._all_ids[some.numpy()])
+            ids = torch.from_numpy(info["env_id"].astype(np.int64))
+            for name, value in self._observation_map(observations).items():
+                if name not in firsts:
+                    firsts[name] = value.new_zeros(self.num_envs, *value.shape[1:])
+                firsts[name].index_copy_(0, ids, value)
+        return firsts
+
+    def _dead_step(self, ids: np.ndarray) -> Any:  # noqa: ANN401
+        """Let ended environments begin their next episode as they would by themselves; the action is ignored."""
+        return self.envs.step(self._actions[ids], ids)

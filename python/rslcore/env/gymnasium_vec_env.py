@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ class GymnasiumVecEnv(AdapterVecEnv):
     """A Gymnasium vector environment: sync, async, or of its own kind, in any of the three autoreset modes.
 
     ============  ===================================================================================================
-    SAME_STEP     The library resets within the step; its ``final_obs`` are passed on.
+    SAME_STEP     The library resets within the step; its ``final_obs`` are passed on, unless the reset overwrote them.
     DISABLED      Ended environments are reset by a call with a mask (``reset(options={"reset_mask": ...})``).
     NEXT_STEP     The same: being reset at once, an ended environment has no dead step, in which its action would be
                   ignored and a reward of 0 invented. `SyncVectorEnv` and `AsyncVectorEnv` can do this; other classes
@@ -109,6 +110,11 @@ class GymnasiumVecEnv(AdapterVecEnv):
             cfg={"envs": repr(envs), "autoreset_mode": mode.value, "seed": seed} if cfg is None else cfg,
         )
         self.step_dt = _step_dt(envs) if step_dt is None else step_dt
+        self._final_obs_are_copies = self._resets_in_step and isinstance(envs.unwrapped, gym.vector.SyncVectorEnv)
+        if self._final_obs_are_copies:
+            from rslcore.env.gymnasium_wrapper import CopiedLastObservation
+
+            envs.unwrapped.envs = [CopiedLastObservation(env) for env in envs.unwrapped.envs]
         self.reset(seed)
 
     @classmethod
@@ -150,22 +156,29 @@ class GymnasiumVecEnv(AdapterVecEnv):
         if num_envs < 1:
             raise ValueError(f"GymnasiumVecEnv.make: `num_envs` must be at least 1, got {num_envs}")
         vector_kwargs = dict(vector_kwargs or {})
+        wrappers = tuple(wrappers)
         if vectorization != "vector_entry_point":
             vector_kwargs.setdefault("autoreset_mode", gym.vector.AutoresetMode.SAME_STEP)
+        if vectorization == "async":
+            from rslcore.env.gymnasium_wrapper import CopiedLastObservation
+
+            wrappers = (*wrappers, CopiedLastObservation)
         envs = gym.make_vec(
             id,
             num_envs,
             vectorization_mode=vectorization,
             vector_kwargs=vector_kwargs,
-            wrappers=tuple(wrappers),
+            wrappers=wrappers,
             **(env_kwargs or {}),
         )
         try:
             cfg = {"library": "gymnasium", "id": id, "vectorization": vectorization, "seed": seed}
-            return cls(envs, seed=seed, device=device, **{"cfg": {**cfg, **(env_kwargs or {})}, **options})
+            env = cls(envs, seed=seed, device=device, **{"cfg": {**cfg, **(env_kwargs or {})}, **options})
         except BaseException:
             envs.close()
             raise
+        env._final_obs_are_copies |= vectorization == "async"
+        return env
 
     def render(self, env_id: int = 0, **_: object) -> np.ndarray:
         """Draw one environment, in the size that it draws itself: uint8 [height, width, 3].
@@ -201,9 +214,21 @@ class GymnasiumVecEnv(AdapterVecEnv):
         )
         if self._resets_in_step and "final_obs" in info:
             outcome.final_obs = self._read_final_obs(info["final_obs"])
+            if not self._final_obs_are_copies and self._seem_overwritten(outcome.final_obs, outcome):
+                warnings.warn(_OVERWRITTEN, stacklevel=3)
+                outcome.final_obs = None
         return outcome
 
-    def _restart(self, rows: torch.Tensor) -> Groups:
+    def _seem_overwritten(self, final_obs: Groups, outcome: Outcome) -> bool:
+        """Return whether a group has, where an episode ended, changed to what it has after the reset."""
+        ended = outcome.terminated | outcome.truncated
+        for name, after in outcome.observations.items():
+            now, final, before = (x[ended].flatten(1) for x in (after, final_obs[name], self._observations[name]))
+            if bool(((final == now).all(1) & (before != now).any(1)).any()):
+                return True
+        return False
+
+    def _restart(self, rows: torch.Tensor, ended: torch.Tensor) -> Groups:
         observations, _ = self.envs.reset(options={"reset_mask": rows.numpy()})
         return self._observation_map(observations)
 
@@ -214,11 +239,18 @@ class GymnasiumVecEnv(AdapterVecEnv):
         ended = [row for row, observation in enumerate(final_obs) if observation is not None]
         found = self._observation_map(stack_observations(self._space, [final_obs[row] for row in ended]))
         return {
-            name: torch.zeros(self.num_envs, *value.shape[1:], dtype=value.dtype).index_copy_(
-                0, torch.tensor(ended), value
+            name: value.new_zeros(self.num_envs, *value.shape[1:]).index_copy_(
+                0, torch.tensor(ended, device="cpu"), value
             )
             for name, value in found.items()
         }
+
+
+_OVERWRITTEN = (
+    "GymnasiumVecEnv: the `final_obs` of ended episodes are those after the reset: the environment probably returns "
+    "the same array on every step. They are left out; GymnasiumVecEnv.make, SyncVectorEnv, or the mode DISABLED give "
+    "the true ones"
+)
 
 
 def _refuse_dead_steps(envs: Any, is_gym: bool) -> None:  # noqa: ANN401

@@ -129,7 +129,7 @@ class MujocoVecEnv(VecEnv):
         self._batch_size = torch.Size([num_envs])
         self.cfg = {} if cfg is None else cfg
 
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(device="cpu").manual_seed(seed)
         """Source of every random number of the environment."""
 
         self.batch = mjbatch.Batch(self.model, num_envs, num_threads)
@@ -149,8 +149,9 @@ class MujocoVecEnv(VecEnv):
         self._persistent: dict[str, torch.Tensor] = {}
         self._model_fields: dict[str, torch.Tensor] = {}
         self._constants_per_env = False
-        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.int64)
-        self._episode_sums = self.persist("episode_sums", torch.zeros(len(self.reward_terms), num_envs))
+        self.episode_length_buf = torch.zeros(num_envs, dtype=torch.int64, device="cpu")
+        sums = torch.zeros(len(self.reward_terms), num_envs, device="cpu")
+        self._episode_sums = self.persist("episode_sums", sums)
         self._observations: dict[str, torch.Tensor] = {}
 
     # What a task fills in. Tensors are on the CPU; N is `num_envs`.
@@ -164,7 +165,7 @@ class MujocoVecEnv(VecEnv):
 
     def compute_terminated(self) -> torch.Tensor:
         """Return where the episode ended in a terminal state, bool [N]. Default: nowhere."""
-        return torch.zeros(self.num_envs, dtype=torch.bool)
+        return torch.zeros(self.num_envs, dtype=torch.bool, device="cpu")
 
     @abstractmethod
     def compute_rewards(self, terminated: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -218,7 +219,7 @@ class MujocoVecEnv(VecEnv):
 
     def uniform(self, *shape: int, low: float, high: float) -> torch.Tensor:
         """Draw float32 numbers uniformly from [low, high) with the environment's generator."""
-        return torch.rand(*shape, generator=self.generator).mul_(high - low).add_(low)
+        return torch.rand(*shape, generator=self.generator, device="cpu").mul_(high - low).add_(low)
 
     # VecEnv.
 
@@ -237,7 +238,7 @@ class MujocoVecEnv(VecEnv):
         """
         if seed is not None:
             self.generator.manual_seed(seed)
-        self._reset(torch.arange(self.num_envs))
+        self._reset(torch.arange(self.num_envs, device="cpu"))
         self.update_events()
         self._observations = self.compute_observations()
         return self.get_observations()
@@ -274,10 +275,10 @@ class MujocoVecEnv(VecEnv):
         extras: dict[str, Any] = {"time_outs": (dones ^ terminated).to(self.device)}
         if dones.any():
             ended = dones.nonzero().squeeze(-1)
-            extras["final_obs"] = self._to_tensordict(self.compute_observations())
+            extras["final_obs"] = self._to_tensordict(self._kept(self.compute_observations()))
             extras["log"] = self.episode_log(ended, terminated)
             extras["log"]["Episode_Termination/unstable"] = (
-                torch.zeros(()) if unstable is None else unstable[ended].float().mean()
+                torch.zeros((), device="cpu") if unstable is None else unstable[ended].float().mean()
             )
             self._reset(ended)
         self.update_events()
@@ -373,6 +374,11 @@ class MujocoVecEnv(VecEnv):
         self.reset_envs(env_ids)
         self.batch.forward(env_ids.numpy())
         self.read_simulations()
+
+    def _kept(self, observations: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Observations that stay what they are: of a task that uses its tensors again, copies."""
+        last = [value.data_ptr() for value in self._observations.values()]
+        return {name: value.clone() if value.data_ptr() in last else value for name, value in observations.items()}
 
     def _to_tensordict(self, observations: dict[str, torch.Tensor]) -> TensorDict:
         return TensorDict(observations, batch_size=self._batch_size, device=self.device)

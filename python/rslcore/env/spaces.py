@@ -7,7 +7,8 @@ Gymnasium is imported when a space is read, not with this module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -22,8 +23,8 @@ DEFAULT_GROUP = "policy"
 
 _OBSERVATIONS = "Box of up to 4 dimensions, Discrete, MultiDiscrete, MultiBinary, and Dict or Tuple of these"
 _ACTIONS = "Box of floating-point numbers, Discrete, MultiDiscrete, MultiBinary"
-_CHANNELS = (1, 3, 4)
-"""Sizes of a last axis that is taken for the colours of an image."""
+_CHANNELS = (1, 2, 3, 4, 6, 12)
+"""Numbers of channels that images usually have: grey, colours, and a few of them stacked."""
 
 
 class ObservationMap:
@@ -36,7 +37,7 @@ class ObservationMap:
     Box [H, W], floating point             float32 [N, H * W]
     Box [H, W], uint8                      uint8 [N, 1, H, W]
     Box [C, H, W] or [H, W, C]             [N, C, H, W]; uint8 stays uint8, all else becomes float32
-    Box [K, H, W, C] (stacked images)      [N, K * C, H, W]
+    Box [K, C, H, W] or [K, H, W, C]       [N, K * C, H, W] (K stacked images)
     Discrete(n)                            one-hot, float32 [N, n]
     MultiDiscrete([n1, n2, ...])           one-hot of every component, side by side, float32 [N, n1 + n2 + ...]
     MultiBinary                            float32 [N, D]
@@ -50,8 +51,9 @@ class ObservationMap:
         Args:
             space: Space of one observation, ``single_observation_space``.
             owner: Class named in error messages.
-            image_layout: Order of the axes of 3-D observations. "auto" takes a last axis of size 1, 3 or 4 that is
-                smaller than the first one for colours.
+            image_layout: Order of the axes of an image. "auto" takes that of [C, H, W] and [H, W, C] in which the
+                number of channels is a usual one (1, 2, 3, 4, 6 or 12). Where this is so in both or in neither, it
+                takes the one with fewer channels, [C, H, W] if they are equal, and a warning says so.
 
         Raises:
             ValueError: The space, or one within it, is not supported.
@@ -86,9 +88,11 @@ class ObservationMap:
                 self._read(inner, (*path, key), owner, layout)
             return
         name = "/".join(map(str, path)) or DEFAULT_GROUP
+        where = f"observation '{name}'" if path else "observations"
+        if layout == "auto" and isinstance(space, spaces.Box) and len(space.shape) in (3, 4):
+            layout = _guessed_layout(space.shape, f"{owner}: {where} of {space}")
         convert = _conversion(space, layout)
         if convert is None:
-            where = f"observation '{name}'" if path else "observations"
             raise ValueError(f"{owner}: {where} of {space} are not supported; supported: {_OBSERVATIONS}")
         self._groups[name] = (path, convert)
 
@@ -156,14 +160,37 @@ def _conversion(space: Any, layout: ImageLayout) -> Callable[[Any], torch.Tensor
         return _vector
     if rank == 2:
         return lambda images: _tensor(images).unsqueeze(1)
-    if rank == 3:
-        channels_last = layout == "hwc" or (
-            layout == "auto" and space.shape[-1] in _CHANNELS and space.shape[-1] < space.shape[0]
+    if rank > 4:
+        return None
+    if layout == "hwc":
+        return lambda images: _stacked(_tensor(np.moveaxis(np.asarray(images), -1, -3)))
+    return lambda images: _stacked(_tensor(images))
+
+
+def seems_channels_last(shape: Sequence[int]) -> bool:
+    """Return whether of an image, [C, H, W] or [H, W, C], only the last size is a usual number of channels."""
+    return shape[-1] in _CHANNELS and shape[-3] not in _CHANNELS
+
+
+def _guessed_layout(shape: tuple[int, ...], where: str) -> ImageLayout:
+    """Return the order of axes that an image [C, H, W] or [H, W, C], or a stack of K, seems to have."""
+    first, second, third = shape[-3:]
+    usual = first in _CHANNELS, third in _CHANNELS
+    channels_last = third < first if usual[0] == usual[1] else usual[1]
+    if usual[0] == usual[1]:
+        axes, channels, height, width = ("H, W, C", third, first, second) if channels_last else ("C, H, W", *shape[-3:])
+        stack, count = ("K, ", f"{shape[0]} images of ") if len(shape) == 4 else ("", "")
+        warnings.warn(
+            f"{where}: the image is taken for [{stack}{axes}], {count}{channels} channels of {height} x {width}; the sizes do "
+            "not tell: say `image_layout` 'hwc' or 'chw'",
+            stacklevel=6,
         )
-        return _channels_first if channels_last else _tensor
-    if rank == 4:
-        return lambda images: _tensor(np.moveaxis(np.asarray(images), -1, 2)).flatten(1, 2)
-    return None
+    return "hwc" if channels_last else "chw"
+
+
+def _stacked(images: torch.Tensor) -> torch.Tensor:
+    """Images [N, C, H, W] as they are, stacks [N, K, C, H, W] as images of K * C channels."""
+    return images.flatten(1, 2) if images.dim() == 5 else images
 
 
 def _tensor(array: Any) -> torch.Tensor:  # noqa: ANN401
@@ -177,10 +204,6 @@ def _vector(array: Any) -> torch.Tensor:  # noqa: ANN401
     return torch.from_numpy(array.reshape(len(array), -1))
 
 
-def _channels_first(array: Any) -> torch.Tensor:  # noqa: ANN401
-    return _tensor(np.moveaxis(np.asarray(array), -1, 1))
-
-
 def _one_hot(counts: np.ndarray, starts: np.ndarray) -> Callable[[Any], torch.Tensor]:
     """Return the one-hot encoding of K categorical components: [N, K] (or [N]) to [N, sum of counts]."""
     offsets = torch.from_numpy(np.cumsum(counts) - counts - starts)
@@ -188,6 +211,6 @@ def _one_hot(counts: np.ndarray, starts: np.ndarray) -> Callable[[Any], torch.Te
 
     def encode(array: Any) -> torch.Tensor:  # noqa: ANN401
         index = torch.from_numpy(np.array(array, dtype=np.int64)).reshape(-1, len(counts)) + offsets
-        return torch.zeros(len(index), width).scatter_(1, index, 1.0)
+        return torch.zeros(len(index), width, dtype=torch.float32, device="cpu").scatter_(1, index, 1.0)
 
     return encode

@@ -44,9 +44,9 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     while len(finished) * env.num_envs < episodes:
         observations = env.reset()
         reset_policy(policy)
-        running = torch.ones(env.num_envs, dtype=torch.bool)
-        fell = torch.zeros(env.num_envs, dtype=torch.bool)
-        episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
+        running = torch.ones(env.num_envs, dtype=torch.bool, device="cpu")
+        fell = torch.zeros(env.num_envs, dtype=torch.bool, device="cpu")
+        episode_return = torch.zeros(env.num_envs, dtype=torch.float64, device="cpu")
         while running.any():
             observations, rewards, dones, extras = env.step(policy(observations))
             reset_policy(policy, dones)

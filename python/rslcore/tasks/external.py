@@ -188,9 +188,9 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     with torch.inference_mode():
         while len(returns) < episodes:
             counted = min(env.num_envs, episodes - len(returns))
-            running = torch.arange(env.num_envs) < counted
-            episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
-            episode_length = torch.zeros(env.num_envs)
+            running = torch.arange(env.num_envs, device="cpu") < counted
+            episode_return = torch.zeros(env.num_envs, dtype=torch.float64, device="cpu")
+            episode_length = torch.zeros(env.num_envs, device="cpu")
             observations = env.reset()
             reset_policy(policy)
             while running.any():
@@ -201,7 +201,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
                 running &= ~dones.cpu()
             returns += episode_return[:counted].tolist()
             lengths += episode_length[:counted].tolist()
-    all_returns = torch.tensor(returns, dtype=torch.float64)
+    all_returns = torch.tensor(returns, dtype=torch.float64, device="cpu")
     return {
         "episodes": episodes,
         "return_mean": all_returns.mean().item(),

@@ -120,7 +120,8 @@ class HalfCheetahEnv(MujocoVecEnv):
         """Start near the model's initial pose with random positions and velocities."""
         noise = self.uniform(len(env_ids), self.model.nq, low=-RESET_NOISE_SCALE, high=RESET_NOISE_SCALE)
         self.qpos[env_ids] += noise
-        self.qvel[env_ids] += RESET_NOISE_SCALE * torch.randn(len(env_ids), self.model.nv, generator=self.generator)
+        noise = torch.randn(len(env_ids), self.model.nv, generator=self.generator, device="cpu")
+        self.qvel[env_ids] += RESET_NOISE_SCALE * noise
 
     def compute_observations(self) -> dict[str, torch.Tensor]:
         """Positions without the forward one, and velocities."""
@@ -147,7 +148,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     while len(finished) * env.num_envs < episodes:
         observations = env.reset()
         reset_policy(policy)
-        episode_return = torch.zeros(env.num_envs, dtype=torch.float64)
+        episode_return = torch.zeros(env.num_envs, dtype=torch.float64, device="cpu")
         for _ in range(env.max_episode_length):
             observations, rewards, _, _ = env.step(policy(observations))
             episode_return += rewards.cpu()

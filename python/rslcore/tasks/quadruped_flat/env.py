@@ -174,21 +174,21 @@ class QuadrupedFlatEnv(MujocoVecEnv):
         self._stand_qpos = torch.from_numpy(model.key_qpos[0].copy())
         self._stand_joints = self._stand_qpos[7:].float()
         self._joint_limits = torch.from_numpy(model.actuator_ctrlrange.copy()).float()
-        self._pose_weights = torch.tensor([5.0, 1.0, 1.0] * NUM_FEET)
+        self._pose_weights = torch.tensor([5.0, 1.0, 1.0] * NUM_FEET, device="cpu")
         self._sensors = self.bind("sensordata")
         self._torques = self.bind("actuator_force")
 
         n = num_envs
-        self.command = self.persist("command", torch.zeros(n, 3))
-        self.standing = self.persist("standing", torch.zeros(n, dtype=torch.bool))
-        self._command_time = self.persist("command_time", torch.zeros(n))
-        self._push_time = self.persist("push_time", torch.zeros(n))
-        self._since_push = self.persist("since_push", torch.zeros(n))
-        self._phase = self.persist("phase", torch.zeros(n))
-        self._actions = self.persist("actions", torch.zeros(n, self.num_actions))
-        self._last_actions = self.persist("last_actions", torch.zeros(n, self.num_actions))
-        self._air_time = self.persist("air_time", torch.zeros(n, NUM_FEET))
-        self._gait_offsets = torch.tensor(GAIT_OFFSETS)
+        self.command = self.persist("command", torch.zeros(n, 3, device="cpu"))
+        self.standing = self.persist("standing", torch.zeros(n, dtype=torch.bool, device="cpu"))
+        self._command_time = self.persist("command_time", torch.zeros(n, device="cpu"))
+        self._push_time = self.persist("push_time", torch.zeros(n, device="cpu"))
+        self._since_push = self.persist("since_push", torch.zeros(n, device="cpu"))
+        self._phase = self.persist("phase", torch.zeros(n, device="cpu"))
+        self._actions = self.persist("actions", torch.zeros(n, self.num_actions, device="cpu"))
+        self._last_actions = self.persist("last_actions", torch.zeros(n, self.num_actions, device="cpu"))
+        self._air_time = self.persist("air_time", torch.zeros(n, NUM_FEET, device="cpu"))
+        self._gait_offsets = torch.tensor(GAIT_OFFSETS, device="cpu")
 
         self._randomize_models()
         self.reset()
@@ -197,7 +197,7 @@ class QuadrupedFlatEnv(MujocoVecEnv):
         """Set the servo targets."""
         self._last_actions.copy_(self._actions)
         self._actions.copy_(actions)
-        targets = torch.addcmul(self._stand_joints, actions, torch.tensor(self.cfg.action_scale))
+        targets = torch.addcmul(self._stand_joints, actions, torch.tensor(self.cfg.action_scale, device="cpu"))
         self.ctrl.copy_(targets.clamp_(self._joint_limits[:, 0], self._joint_limits[:, 1]))
 
     def read_simulations(self) -> None:
@@ -249,7 +249,7 @@ class QuadrupedFlatEnv(MujocoVecEnv):
             "fall": terminated.float(),
         }
         self._air_time.add_(self.step_dt).masked_fill_(self.contacts, 0.0)
-        weights = torch.tensor([getattr(cfg.rewards, name) * self.step_dt for name in terms])
+        weights = torch.tensor([getattr(cfg.rewards, name) * self.step_dt for name in terms], device="cpu")
         return dict(zip(terms, torch.stack(list(terms.values())).mul_(weights[:, None]), strict=True))
 
     def reset_envs(self, env_ids: torch.Tensor) -> None:
@@ -340,10 +340,10 @@ class QuadrupedFlatEnv(MujocoVecEnv):
         cfg, n = self.cfg, self.num_envs
         self._noise_scale = torch.cat(
             (
-                torch.full((3,), cfg.noise_ang_vel),
-                torch.full((3,), cfg.noise_gravity),
-                torch.full((self.num_actions,), cfg.noise_joint_pos),
-                torch.full((self.num_actions,), cfg.noise_joint_vel),
+                torch.full((3,), cfg.noise_ang_vel, device="cpu"),
+                torch.full((3,), cfg.noise_gravity, device="cpu"),
+                torch.full((self.num_actions,), cfg.noise_joint_pos, device="cpu"),
+                torch.full((self.num_actions,), cfg.noise_joint_vel, device="cpu"),
             )
         )
         feet = [self.model.geom(name).id for name in FOOT_NAMES]

@@ -55,22 +55,22 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         raise TypeError(f"quadruped-flat evaluate: `env` must be a QuadrupedFlatEnv, got {type(env).__name__}")
     if episodes < 1:
         raise ValueError(f"quadruped-flat evaluate: `episodes` must be at least 1, got {episodes}")
-    edges = torch.tensor((0.0, *SPEED_BINS))
+    edges = torch.tensor((0.0, *SPEED_BINS), device="cpu")
     # Rows: steps counted, sum of linear errors, sum of yaw errors. Column 0: standing.
-    sums = torch.zeros(3, len(edges), dtype=torch.float64)
-    all_steps = torch.zeros(2, dtype=torch.float64)  # number, sum of linear errors
+    sums = torch.zeros(3, len(edges), dtype=torch.float64, device="cpu")
+    all_steps = torch.zeros(2, dtype=torch.float64, device="cpu")  # number, sum of linear errors
     returns: list[float] = []
     lengths: list[float] = []
     falls = 0
     remaining = episodes
     while remaining > 0:
-        running = torch.arange(env.num_envs) < remaining
+        running = torch.arange(env.num_envs, device="cpu") < remaining
         remaining -= int(running.sum())
         observations = env.reset()
         reset_policy(policy)
-        episode_return = torch.zeros(env.num_envs)
-        episode_length = torch.zeros(env.num_envs)
-        settled_for = torch.zeros(env.num_envs)
+        episode_return = torch.zeros(env.num_envs, device="cpu")
+        episode_length = torch.zeros(env.num_envs, device="cpu")
+        settled_for = torch.zeros(env.num_envs, device="cpu")
         while running.any():
             command, standing = env.command.clone(), env.standing.clone()
             observations, rewards, dones, extras = env.step(policy(observations))
@@ -98,7 +98,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     labels = ["standing", *(f"{low:g}-{high:g}" for low, high in pairwise((0.0, *SPEED_BINS)))]
     total = sums.sum(1)
     steps = total[0].clamp(min=1.0)
-    all_returns = torch.tensor(returns, dtype=torch.float64)
+    all_returns = torch.tensor(returns, dtype=torch.float64, device="cpu")
     return {
         "episodes": episodes,
         "lin_vel_error": (total[1] / steps).item(),
