@@ -31,7 +31,7 @@ def steps_of(alg: Any, logger: Any, stream: Stream, num_envs: int, checked: bool
             alg.act(obs)
             obs, rewards, dones, extras = stream.step()
             if checked:
-                checks.check(obs, rewards, dones, 0, step)
+                checks.check(obs, rewards, dones, extras, 0, step)
             alg.process_env_step(obs, rewards, dones, extras)
             logger.process_env_step(rewards, dones, extras, None)
 

@@ -20,6 +20,7 @@ from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     check_keywords,
     compile_model,
+    for_storage,
     load_optimizer_state,
     make_optimizer,
     optimizer_state,
@@ -383,7 +384,8 @@ class Distillation:
         print(f"Student Model: {student}")
         teacher = teacher_class(obs, cfg["obs_groups"], "teacher", env.num_actions, **teacher_cfg).to(device)
         print(f"Teacher Model: {teacher}")
-        storage = RolloutStorage("distillation", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
+        steps, example = cfg["num_steps_per_env"], for_storage(obs, student)
+        storage = RolloutStorage("distillation", env.num_envs, steps, example, [env.num_actions], device)
         algorithm = alg_class(student, teacher, storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **alg_cfg)
         algorithm.compile(cfg.get("torch_compile_mode"))
         return cast(Distillation, algorithm)

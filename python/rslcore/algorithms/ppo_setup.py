@@ -14,7 +14,7 @@ from rslcore.config import PPOCfg, nearest
 from rslcore.extensions import resolve_rnd_config, resolve_symmetry_config
 from rslcore.models import MLPModel
 from rslcore.storage import RolloutStorage
-from rslcore.utils import check_keywords, require, resolve_class, resolve_obs_groups
+from rslcore.utils import check_keywords, for_storage, require, resolve_class, resolve_obs_groups
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -136,7 +136,8 @@ def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.d
         check_keywords(critic_class, critic_cfg, "critic")
     critic = critic_class(obs, cfg["obs_groups"], "critic", 1, **critic_cfg).to(device)
     print(f"Critic Model: {critic}")
-    storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], obs, [env.num_actions], device)
+    example = for_storage(obs, actor)
+    storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], example, [env.num_actions], device)
     algorithm = alg_class(actor, critic, storage, device=device, multi_gpu_cfg=cfg.get("multi_gpu"), **alg_cfg)
     algorithm.compile(cfg.get("torch_compile_mode"))
     return algorithm

@@ -32,7 +32,7 @@ class RunnerCfg(Cfg):
     logger: str | dict[str, str | int | float | bool] = "tensorboard"
     """Log writer: "tensorboard", or a dictionary with ``class_name`` and the writer's arguments."""
     check_for_nan: bool = True
-    """Raise an error as soon as the environment returns NaN."""
+    """Raise an error as soon as the environment returns NaN or inf."""
     torch_compile_mode: str | None = None
     """Mode of ``torch.compile`` for the models; None runs them as they are."""
     experiment_name: str = ""

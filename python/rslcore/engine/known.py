@@ -312,6 +312,8 @@ def _other_parameter(model: MLPModel, parameters: tuple[nn.Parameter, ...]) -> s
             return f"is on several devices: {device} and {parameter.device}"
         if not parameter.is_contiguous():
             return f"has a parameter that is not contiguous: {name}"
+        if not parameter.numel():
+            return f"has no inputs: {name} is {list(parameter.shape)}"
     return None
 
 

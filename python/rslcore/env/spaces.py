@@ -181,8 +181,8 @@ def _guessed_layout(shape: tuple[int, ...], where: str) -> ImageLayout:
         axes, channels, height, width = ("H, W, C", third, first, second) if channels_last else ("C, H, W", *shape[-3:])
         stack, count = ("K, ", f"{shape[0]} images of ") if len(shape) == 4 else ("", "")
         warnings.warn(
-            f"{where}: the image is taken for [{stack}{axes}], {count}{channels} channels of {height} x {width}; the sizes do "
-            "not tell: say `image_layout` 'hwc' or 'chw'",
+            f"{where}: the image is taken for [{stack}{axes}], {count}{channels} channels of {height} x {width}; the "
+            "sizes do not tell: say `image_layout` 'hwc' or 'chw'",
             stacklevel=6,
         )
     return "hwc" if channels_last else "chw"

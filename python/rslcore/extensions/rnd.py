@@ -12,7 +12,7 @@ from torch import nn
 
 from rslcore.config import RndCfg, nearest
 from rslcore.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
-from rslcore.utils import check_keywords, make_optimizer, require
+from rslcore.utils import check_keywords, make_optimizer, require, side_by_side
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -133,7 +133,7 @@ class RandomNetworkDistillation(nn.Module):
 
     def get_rnd_state(self, obs: TensorDict) -> torch.Tensor:
         """Return the groups of the set "rnd_state" side by side [..., num_states]."""
-        return torch.cat([obs[group] for group in self.obs_groups["rnd_state"]], dim=-1)
+        return side_by_side(type(self).__name__, obs, self.obs_groups["rnd_state"], self.predictor)
 
     def update_normalization(self, obs: TensorDict) -> None:
         """Let the normalizer of the states, if there is one, learn from observations [B, ...]."""

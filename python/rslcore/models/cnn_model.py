@@ -14,7 +14,7 @@ from rslcore.config import CNNModelCfg
 from rslcore.models.exported_cnn import ExportedCNN, ExportedOnnxCNN
 from rslcore.models.mlp_model import MLPModel
 from rslcore.modules import CNN, HiddenState, image_to_float
-from rslcore.utils import check_keywords
+from rslcore.utils import check_keywords, warn_of_rounding
 
 if TYPE_CHECKING:
     from rslcore.models.mlp_model import Observations
@@ -119,7 +119,10 @@ class CNNModel(MLPModel):
             raise ValueError(
                 f"{type(self).__name__}: the image group '{group}' must be {['...', *shape]}, got {list(images.shape)}"
             )
-        codes = self.cnns[group](image_to_float(images.reshape(-1, *shape)))
+        encoder = self.cnns[group]
+        dtype = next((parameter.dtype for parameter in encoder.parameters()), torch.float32)
+        warn_of_rounding(group, images, dtype)
+        codes = encoder(image_to_float(images.reshape(-1, *shape), dtype))
         return codes.view(*images.shape[:-3], codes.shape[-1])
 
     def _make_encoders(self, cnn_cfg: Mapping[str, Any] | None) -> dict[str, CNN]:

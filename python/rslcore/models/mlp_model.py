@@ -13,7 +13,7 @@ from torch import nn
 from rslcore.config import MLPModelCfg, nearest
 from rslcore.models.exported import ExportedMLP, ExportedOnnxMLP
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
-from rslcore.utils import check_keywords, resolve_class, unpad_trajectories
+from rslcore.utils import check_groups, check_keywords, resolve_class, side_by_side, unpad_trajectories
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -55,6 +55,7 @@ class MLPModel(nn.Module):
             distribution_cfg: ``class_name`` and arguments of the output distribution; None for a deterministic output.
 
         Raises:
+            TypeError: A group is no tensor.
             ValueError: A group is not 1-D, or a name or key is unknown.
         """
         super().__init__()
@@ -179,14 +180,14 @@ class MLPModel(nn.Module):
         return self.distribution
 
     def _concatenate(self, obs: Observations) -> torch.Tensor:
-        """Groups of this model side by side [B, D]. A single group is returned itself: do not edit it in place."""
-        parts = [obs[group] for group in self.obs_groups]
-        if sum(part.shape[-1] for part in parts) != self.obs_dim:
-            shapes = {group: list(part.shape) for group, part in zip(self.obs_groups, parts, strict=True)}
+        """Groups of this model side by side [B, D]. A single group may be returned itself: do not edit it in place."""
+        joined = side_by_side(type(self).__name__, obs, self.obs_groups, self.mlp)
+        if joined.shape[-1] != self.obs_dim:
+            shapes = {group: list(obs[group].shape) for group in self.obs_groups}
             raise ValueError(
                 f"{type(self).__name__}: the observation groups must be {self.obs_dim} wide together, got {shapes}"
             )
-        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+        return joined
 
     def _select_groups(
         self, obs: Observations, obs_groups: Mapping[str, Sequence[str]], obs_set: str
@@ -196,6 +197,7 @@ class MLPModel(nn.Module):
             raise ValueError(
                 f"{type(self).__name__}: `obs_groups` has no set '{obs_set}'; {nearest(obs_set, obs_groups)}"
             )
+        check_groups(type(self).__name__, obs)
         available = list(obs.keys())
         for group in obs_groups[obs_set]:
             if group not in available:

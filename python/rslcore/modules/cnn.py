@@ -23,9 +23,9 @@ _GLOBAL_POOLS: dict[str, type[nn.Module] | None] = {
 }
 
 
-def image_to_float(image: torch.Tensor) -> torch.Tensor:
-    """Return images as float32: uint8 from 0..255 scaled to 0..1, other dtypes with the values they have."""
-    return image.float() / 255.0 if image.dtype == torch.uint8 else image.float()
+def image_to_float(image: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Return images as floating point: uint8 from 0..255 scaled to 0..1, other dtypes with the values they have."""
+    return image.to(dtype) / 255.0 if image.dtype == torch.uint8 else image.to(dtype)
 
 
 class CNN(nn.Sequential):

@@ -53,7 +53,7 @@ class EmpiricalNormalization(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize samples [..., *F]; what is no float32 is converted first."""
         features = self._mean.shape[1:]
-        rows = x.to(self._mean.dtype).reshape(-1, *features)
+        rows = x.to(self._mean.dtype).reshape(x.shape[: x.dim() - len(features)].numel(), *features)
         return ops.normalize(rows, self._mean, self._var, eps=self.eps).view(x.shape)
 
     @torch.no_grad()

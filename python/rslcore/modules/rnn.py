@@ -49,6 +49,7 @@ class RNN(nn.Module):
             ValueError: The type is unknown, or a size is less than 1.
         """
         super().__init__()
+        require("RNN", "input_size", input_size, integer=True, least=1)
         require("RNN", "hidden_dim", hidden_dim, integer=True, least=1)
         require("RNN", "num_layers", num_layers, integer=True, least=1)
         if str(type).lower() not in _NETWORKS:

@@ -130,7 +130,8 @@ class OnPolicyRunner:
                 ``episode_length_buf`` and were not restored from a checkpoint.
 
         Raises:
-            ValueError: The environment returned NaN or wrong shapes, or a loss is not finite.
+            TypeError: The environment returned something else than tensors.
+            ValueError: The environment returned NaN, inf or wrong shapes, or a loss is not finite.
             CheckpointError: Another process is training in the same run folder.
             KeyboardInterrupt: Ctrl-C. The first one lets the iteration end and saves it, a second one ends at once.
         """
@@ -262,8 +263,9 @@ class OnPolicyRunner:
                 self._randomize_episode_lengths()
             if self._resume is not None:
                 self._resume.restore_hidden_states(self.alg, self.device, continues=env_restored)
-            obs = self.env.get_observations().to(self.device)
-        StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True)).check_first(obs)
+            obs = self.env.get_observations()
+            StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True)).check_first(obs)
+            obs = obs.to(self.device)
         self.alg.train_mode()
         if self.is_distributed:
             self.logger.console.message(f"Synchronizing parameters for rank {self.gpu_global_rank}...")
@@ -312,7 +314,7 @@ class OnPolicyRunner:
             for step in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
-                checks.check(obs, rewards, dones, it, step)
+                checks.check(obs, rewards, dones, extras, it, step)
                 if use_final_obs and "time_outs" in extras and "final_obs" in extras:
                     checks.check_final(extras["final_obs"], extras["time_outs"], it, step)
                 obs, rewards, dones = _on_device(obs, device), rewards.to(device), dones.to(device)
@@ -388,7 +390,7 @@ class OnPolicyRunner:
 
     def _largest_parameter(self) -> torch.Tensor:
         """Magnitude of the policy's largest parameter []."""
-        parameters = [p.detach() for p in self.alg.get_policy().parameters()]
+        parameters = [p.detach() for p in self.alg.get_policy().parameters() if p.numel()]
         return torch.stack(torch._foreach_norm(parameters, math.inf)).max()
 
     def _check_parameters(self, iteration: int, largest: float) -> None:

@@ -6,60 +6,81 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
+
+from rslcore.utils import check_groups
 
 _MAX_NAMED = 8
 
 
 class StepChecks:
-    """Shapes of every step, and NaN with the name of the group, the environments and the step.
+    """Kinds and shapes of every step, and NaN and inf with the name of the group, the environments and the step.
 
     Tensors on the CPU are checked at once. For tensors elsewhere only the first bad step of each environment is noted,
     on the device: :meth:`found` tells it what must not learn from the rollout, :meth:`raise_if_nan` the host.
     """
 
     def __init__(self, num_envs: int, check_for_nan: bool) -> None:
-        """Prepare for rollouts of ``num_envs`` environments; shapes are checked with or without ``check_for_nan``."""
+        """Prepare for rollouts of ``num_envs`` environments; without ``check_for_nan`` numbers are not looked at."""
         self._num_envs = num_envs
         self._shape = torch.Size([num_envs])
         self._check_for_nan = check_for_nan
         self._first_bad: dict[str, torch.Tensor] = {}  # name -> int32 [N], step + 1, 0 where none
 
-    def check_first(self, obs: Mapping[str, torch.Tensor]) -> None:
+    def check_first(self, obs: Any) -> None:  # noqa: ANN401
         """Check the observations that a training starts from, on any device at once.
 
         Raises:
-            ValueError: An observation is NaN.
+            TypeError: They are no TensorDict of tensors.
+            ValueError: An observation is NaN or infinite.
         """
+        check_groups("env.get_observations", obs)
+        if not hasattr(obs, "to"):
+            raise TypeError(
+                f"env.get_observations: observations must be a TensorDict, got {type(obs).__name__}; return "
+                f"TensorDict(observations, batch_size=[{self._num_envs}])"
+            )
         if not self._check_for_nan:
             return
         for key, tensor in obs.items():
-            if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
-                continue
-            if bool((bad := _bad_rows(tensor)).any()):
+            if tensor.is_floating_point() and bool((bad := _bad_rows(tensor)).any()):
                 rows = _listed(bad.nonzero().flatten().tolist())
                 raise ValueError(
-                    f"env.get_observations: observation group '{key}' must not contain NaN, got NaN in environment(s) "
-                    f"{rows} before the first step"
+                    f"env.get_observations: observation group '{key}' must not contain NaN or inf, got "
+                    f"{_kind_of(tensor)} in environment(s) {rows} before the first step"
                 )
 
     def check(
-        self, obs: Mapping[str, torch.Tensor], rewards: torch.Tensor, dones: torch.Tensor, iteration: int, step: int
+        self,
+        obs: Mapping[str, torch.Tensor],
+        rewards: torch.Tensor,
+        dones: torch.Tensor,
+        extras: Mapping[str, Any],
+        iteration: int,
+        step: int,
     ) -> None:
         """Check one step.
 
         Raises:
-            ValueError: ``rewards`` or ``dones`` is not [N], or something on the CPU is NaN.
+            TypeError: Something is no tensor, or ``extras`` no dictionary.
+            ValueError: ``rewards``, ``dones`` or the time-outs are not [N], or something on the CPU is NaN or infinite.
         """
-        if rewards.shape != self._shape or dones.shape != self._shape:
-            name, tensor = ("dones", dones) if rewards.shape == self._shape else ("rewards", rewards)
-            raise ValueError(f"env.step: `{name}` must be [{self._num_envs}], got {list(tensor.shape)}")
+        if not isinstance(extras, Mapping):
+            raise TypeError(
+                f"env.step: `extras` must be a dictionary, if only an empty one, got {type(extras).__name__}"
+            )
+        self._check_row("rewards", rewards)
+        self._check_row("dones", dones)
+        if "time_outs" in extras:
+            self._check_row("extras['time_outs']", extras["time_outs"])
+        check_groups("env.step", obs)
         if self._check_for_nan:
             for key, tensor in obs.items():
-                self._check_nan(f"observation group '{key}'", tensor, iteration, step)
-            self._check_nan("rewards", rewards, iteration, step)
-            self._check_nan("dones", dones, iteration, step)
+                self._check_finite(f"observation group '{key}'", tensor, iteration, step)
+            self._check_finite("rewards", rewards, iteration, step)
+            self._check_finite("dones", dones, iteration, step)
 
     def check_final(
         self, final_obs: Mapping[str, torch.Tensor], time_outs: torch.Tensor, iteration: int, step: int
@@ -67,23 +88,36 @@ class StepChecks:
         """Check the true last observations, where a value is bootstrapped from them; other rows may hold anything.
 
         Raises:
-            ValueError: Something on the CPU is NaN.
+            TypeError: A group is no tensor.
+            ValueError: Something on the CPU is NaN or infinite.
         """
+        check_groups("env.step: extras['final_obs']", final_obs)
         if self._check_for_nan:
             rows = time_outs.bool()
             for key, tensor in final_obs.items():
-                self._check_nan(f"extras['final_obs'] group '{key}'", tensor, iteration, step, rows)
+                self._check_finite(f"extras['final_obs'] group '{key}'", tensor, iteration, step, rows)
 
-    def _check_nan(
+    def _check_row(self, name: str, tensor: Any) -> None:  # noqa: ANN401
+        """Refuse what is no tensor [N]."""
+        if not isinstance(tensor, torch.Tensor):
+            raise TypeError(
+                f"env.step: `{name}` must be a tensor [{self._num_envs}], got {type(tensor).__name__}; convert it, "
+                "with torch.as_tensor"
+            )
+        if tensor.shape != self._shape:
+            raise ValueError(f"env.step: `{name}` must be [{self._num_envs}], got {list(tensor.shape)}")
+
+    def _check_finite(
         self, name: str, tensor: torch.Tensor, iteration: int, step: int, rows: torch.Tensor | None = None
     ) -> None:
-        """Look for NaN in one tensor [N, ...], in the environments of the mask ``rows`` only, if there is one."""
-        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+        """Look for NaN and inf in a tensor [N, ...], in the environments of the mask ``rows`` only, if there is one."""
+        if not tensor.is_floating_point():
             return
         if _on_host(tensor):
-            # One sum is the cheapest test; it is also NaN for +inf and -inf, so then the elements are looked at.
-            if math.isnan(tensor.sum()) and bool((bad := _bad_rows(tensor, rows)).any()):
-                raise ValueError(_message(name, bad.nonzero().flatten().tolist(), iteration, step))
+            # One sum is the cheapest test; that of large numbers may overflow, so then the elements are looked at.
+            if not math.isfinite(tensor.sum()) and bool((bad := _bad_rows(tensor, rows)).any()):
+                kind = _kind_of(tensor[bad])
+                raise ValueError(_message(name, kind, bad.nonzero().flatten().tolist(), iteration, step))
             return
         first = self._first_bad.get(name)
         if first is None:
@@ -91,14 +125,14 @@ class StepChecks:
         first.masked_fill_(_bad_rows(tensor, rows) & (first == 0), step + 1)
 
     def found(self) -> torch.Tensor | None:
-        """Return 1 if something noted on a device in this rollout was NaN, otherwise 0, float32 []; None if on none."""
+        """Return 1 if something noted on a device in this rollout was bad, otherwise 0, float32 []; None if on none."""
         return torch.stack(list(self._first_bad.values())).any().float() if self._first_bad else None
 
     def raise_if_nan(self, iteration: int) -> None:
         """Read what was noted on other devices than the CPU in this rollout.
 
         Raises:
-            ValueError: Something was NaN; the message names the earliest.
+            ValueError: Something was NaN or infinite; the message names the earliest.
         """
         if not self._first_bad:
             return
@@ -108,7 +142,7 @@ class StepChecks:
             if step and (earliest is None or step < earliest[0]):
                 earliest = (step, name, [index for index, s in enumerate(steps) if s == step])
         if earliest is not None:
-            raise ValueError(_message(earliest[1], earliest[2], iteration, earliest[0] - 1))
+            raise ValueError(_message(earliest[1], "either", earliest[2], iteration, earliest[0] - 1))
 
 
 def _on_host(tensor: torch.Tensor) -> bool:
@@ -117,8 +151,8 @@ def _on_host(tensor: torch.Tensor) -> bool:
 
 
 def _bad_rows(tensor: torch.Tensor, rows: torch.Tensor | None = None) -> torch.Tensor:
-    """Return which environments, of those in the mask ``rows``, have a NaN. bool [N]."""
-    bad = torch.isnan(tensor).reshape(tensor.shape[0], -1).any(dim=1)
+    """Return which environments, of those in the mask ``rows``, have a NaN or an inf. bool [N]."""
+    bad = ~torch.isfinite(tensor).flatten(1).all(dim=1) if tensor.dim() > 1 else ~torch.isfinite(tensor)
     return bad if rows is None else bad & rows.to(bad.device)
 
 
@@ -127,9 +161,14 @@ def _listed(environments: list[int]) -> str:
     return ", ".join(map(str, environments[:_MAX_NAMED])) + more
 
 
-def _message(name: str, environments: list[int], iteration: int, step: int) -> str:
+def _kind_of(tensor: torch.Tensor) -> str:
+    """Name what a tensor with a NaN or an inf has."""
+    return "NaN" if bool(tensor.isnan().any()) else "inf"
+
+
+def _message(name: str, kind: str, environments: list[int], iteration: int, step: int) -> str:
     return (
-        f"env.step: {name} must not contain NaN, got NaN in environment(s) {_listed(environments)} at step {step} of "
-        f"iteration {iteration}. The cause is in the environment's step or reset, or in actions too large for its "
-        "simulation"
+        f"env.step: {name} must not contain NaN or inf, got {kind} in environment(s) {_listed(environments)} at step "
+        f"{step} of iteration {iteration}. The cause is in the environment's step or reset, or in actions too large "
+        "for its simulation"
     )

@@ -6,6 +6,7 @@ from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.joint_read import JointRead
+from rslcore.utils.observations import check_groups, for_storage, side_by_side, warn_of_rounding
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from rslcore.utils.policies import reset_policy
 from rslcore.utils.precision import tf32_products
@@ -22,9 +23,11 @@ from rslcore.utils.trajectories import dones_of, split_and_pad_trajectories, unp
 
 __all__ = [
     "JointRead",
+    "check_groups",
     "check_keywords",
     "compile_model",
     "dones_of",
+    "for_storage",
     "load_optimizer_state",
     "make_optimizer",
     "optimizer_state",
@@ -36,8 +39,10 @@ __all__ = [
     "resolve_nn_activation",
     "resolve_obs_groups",
     "resolve_optimizer",
+    "side_by_side",
     "split_and_pad_trajectories",
     "tf32_products",
     "unpad_trajectories",
+    "warn_of_rounding",
     "without_gradient",
 ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rslcore.config import nearest
+from rslcore.utils.observations import check_groups
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -153,8 +154,10 @@ def resolve_obs_groups(
         All sets, in a new dictionary of lists.
 
     Raises:
+        TypeError: The observations are no tensors by group.
         ValueError: A set is empty, names a group that the environment does not have, or cannot be filled in.
     """
+    check_groups("env.get_observations", obs)
     available = list(obs.keys())
     resolved = {name: list(groups) for name, groups in obs_groups.items()}
     for name, groups in resolved.items():
