@@ -75,10 +75,14 @@ class StepChecks:
         self._check_row("dones", dones)
         if "time_outs" in extras:
             self._check_row("extras['time_outs']", extras["time_outs"])
-        check_groups("env.step", obs)
-        if self._check_for_nan:
-            for key, tensor in obs.items():
+        if not hasattr(obs, "items"):
+            check_groups("env.step", obs)
+        for key, tensor in obs.items():
+            if not isinstance(tensor, torch.Tensor):
+                check_groups("env.step", obs)
+            if self._check_for_nan:
                 self._check_finite(f"observation group '{key}'", tensor, iteration, step)
+        if self._check_for_nan:
             self._check_finite("rewards", rewards, iteration, step)
             self._check_finite("dones", dones, iteration, step)
 

@@ -55,12 +55,12 @@ def side_by_side(owner: str, obs: Observations, groups: Sequence[str], network: 
         if not isinstance(part, torch.Tensor):
             check_groups(owner, {group: obs[group] for group in groups})
     joined = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-    parameter = next(network.parameters(), None)
-    if parameter is None or joined.dtype is parameter.dtype:
+    dtype = _dtype_of(network)
+    if dtype is None or joined.dtype is dtype:
         return joined
     for group, part in zip(groups, parts, strict=True):
-        warn_of_rounding(group, part, parameter.dtype)
-    return joined.to(parameter.dtype)
+        warn_of_rounding(group, part, dtype)
+    return joined.to(dtype)
 
 
 def for_storage(obs: Observations, network: nn.Module) -> dict[str, torch.Tensor]:
@@ -69,8 +69,17 @@ def for_storage(obs: Observations, network: nn.Module) -> dict[str, torch.Tensor
     That is their own dtype, but the one of the network's parameters where these are of fewer bits: a step is then
     rounded once, when it is stored.
     """
-    dtype = next((parameter.dtype for parameter in network.parameters()), torch.float64)
+    dtype = _dtype_of(network) or torch.float64
     return {name: group.to(dtype) if _rounds(group, dtype) else group for name, group in obs.items()}
+
+
+def _dtype_of(network: nn.Module) -> torch.dtype | None:
+    """Dtype of the first parameter; None if there is none."""
+    for layer in network._modules.values():  # `parameters()` and `children()` take several microseconds
+        for parameter in layer._parameters.values() if layer is not None else ():
+            if parameter is not None:
+                return parameter.dtype
+    return next((parameter.dtype for parameter in network.parameters()), None)
 
 
 def _rounds(group: torch.Tensor, dtype: torch.dtype) -> bool:
