@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The laws of MujocoVecEnv, on a pendulum whose motion is easy to predict."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -308,3 +310,117 @@ def test_the_default_device_is_not_the_environments(default_device):
         tensors = [*observations.values(), rewards, dones, *extras.get("final_obs", {}).values()]
         assert {x.device.type for x in (*tensors, *extras.get("log", {}).values())} == {"cpu"}
     env.load_state_dict(env.state_dict())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere MuJoCo draws with other libraries")
+@pytest.mark.parametrize(
+    "make",
+    [
+        "from test_mujoco_vec_env import PendulumEnv; env = PendulumEnv()",
+        "from rslcore.env import GymnasiumVecEnv\n"
+        "env = GymnasiumVecEnv.make('InvertedPendulum-v5', 1, env_kwargs={'render_mode': 'rgb_array'})",
+    ],
+    ids=["MujocoVecEnv", "GymnasiumVecEnv"],
+)
+def test_drawing_without_a_screen_says_what_helps(make):
+    """The message has the variable to set; a second attempt gives it again, where MuJoCo would end the process."""
+    pytest.importorskip("gymnasium")
+    script = f"""{make}
+for _ in range(2):
+    try: env.render()
+    except RuntimeError as error: print(error)
+from rslcore.env import GymnasiumVecEnv
+other = GymnasiumVecEnv.make("FrozenLake-v1", 1, env_kwargs={{"render_mode": "rgb_array"}}, max_episode_length=9)
+try: print(other.render().ndim)
+except RuntimeError as error: print(3 if "pygame" in str(error) else error)  # which draws it, if it is installed
+import os; os._exit(0)
+"""
+    settings = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    run = subprocess.run(
+        [sys.executable, "-u", "-c", script],
+        env={**settings, "MUJOCO_GL": "glfw"},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    lines = run.stdout.splitlines()
+    assert run.returncode == 0 and len(lines) == 3 and lines[2] == "3", run.stderr
+    for line in lines[:2]:
+        assert "VecEnv.render: MuJoCo cannot draw with MUJOCO_GL=glfw: " in line or "PendulumEnv.render: " in line
+        assert "start Python anew with MUJOCO_GL=egl" in line
+
+
+class WrongEnv(PendulumEnv):
+    """A task with one mistake."""
+
+    def __init__(self, terms=None, terminated=None, names=("angle", "effort"), reset=True):
+        self.reward_terms = names
+        self.terms, self.terminated, self.resets = terms, terminated, reset
+        super().__init__()
+
+    def reset(self, seed=None):
+        """Begin, unless it was forgotten."""
+        if self.resets:
+            super().reset(seed)
+
+    def compute_terminated(self):
+        """The mistake, if it is one of these."""
+        return super().compute_terminated() if self.terminated is None else self.terminated
+
+    def compute_rewards(self, terminated):
+        """The mistake, if it is one of these."""
+        terms = super().compute_rewards(terminated)
+        return terms if self.terms is None else self.terms(terms)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "error", "message"),
+    [
+        ({"names": ()}, ValueError, r"WrongEnv: `reward_terms` must name at least one term, as a tuple, got \(\)"),
+        (
+            {"names": "angle"},
+            ValueError,
+            "WrongEnv: `reward_terms` must name at least one term, as a tuple, got 'angle'",
+        ),
+        (
+            {"names": ("angel", "effort")},
+            ValueError,
+            r"compute_rewards: must return the terms named in `reward_terms`, \['angel', 'effort'\], "
+            r"got \['angle', 'effort'\]",
+        ),
+        ({"names": ("angle",)}, ValueError, r"`reward_terms`, \['angle'\], got \['angle', 'effort'\]"),
+        (
+            {"terms": lambda terms: {name: value[:, None] for name, value in terms.items()}},
+            ValueError,
+            r"compute_rewards: the term 'angle' must be a tensor \[4\], got \[4, 1\]",
+        ),
+        (
+            {"terms": lambda terms: {**terms, "effort": terms["effort"][:1]}},
+            ValueError,
+            r"compute_rewards: the term 'effort' must be a tensor \[4\], got \[1\]",
+        ),
+        ({"terms": lambda terms: {**terms, "effort": 0.0}}, ValueError, r"'effort' must be a tensor \[4\], got float"),
+        (
+            {"terms": lambda terms: list(terms.values())},
+            ValueError,
+            r"must return the terms named in `reward_terms`, .* got list",
+        ),
+        (
+            {"terminated": torch.zeros(4, 1, dtype=torch.bool)},
+            ValueError,
+            r"compute_terminated: must return bool \[4\], got bool \[4, 1\]",
+        ),
+        ({"terminated": torch.zeros(4)}, ValueError, r"compute_terminated: must return bool \[4\], got float32 \[4\]"),
+        ({"reset": False}, RuntimeError, r"WrongEnv.step: call reset\(\) first; a task does so at the end of its"),
+    ],
+)
+def test_mistakes_of_a_task_are_named(mistake, error, message):
+    """One error that says which method returned what, and what was expected."""
+    with pytest.raises(error, match=message):
+        WrongEnv(**mistake).step(torch.zeros(4, 1))
+
+
+def test_a_forgotten_reset_is_named_where_observations_are_asked_for():
+    """No observations of nothing."""
+    with pytest.raises(RuntimeError, match=r"WrongEnv.get_observations: call reset\(\) first"):
+        WrongEnv(reset=False).get_observations()

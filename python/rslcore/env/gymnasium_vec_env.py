@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from rslcore.env import mujoco_drawing
 from rslcore.env.adapter import AdapterVecEnv, Groups, Outcome
 from rslcore.env.spaces import ImageLayout, ObservationMap, numbers_in, read_action_space, stack_observations
 
@@ -189,7 +191,8 @@ class GymnasiumVecEnv(AdapterVecEnv):
         if self.envs.render_mode != "rgb_array":
             raise RuntimeError("GymnasiumVecEnv.render: the environments must be made with render_mode='rgb_array'")
         try:
-            frames = self.envs.render()
+            with mujoco_drawing.explained(type(self).__name__) if _draws_with_mujoco(self.envs) else nullcontext():
+                frames = self.envs.render()
         except import_gymnasium().error.Error as error:
             raise RuntimeError(f"GymnasiumVecEnv.render: {error}") from error
         assert frames is not None
@@ -284,6 +287,12 @@ def _time_limit(envs: Any, is_gym: bool) -> int:  # noqa: ANN401
         "GymnasiumVecEnv: the environment has no time limit in its `spec`; give `max_episode_length`, the longest "
         "episode in env steps"
     )
+
+
+def _draws_with_mujoco(envs: Any) -> bool:  # noqa: ANN401
+    """Return whether the environments are MuJoCo's, in this process."""
+    singles = getattr(envs.unwrapped, "envs", None) or ()
+    return bool(singles) and "MujocoEnv" in [base.__name__ for base in type(singles[0].unwrapped).__mro__]
 
 
 def _step_dt(envs: Any) -> float | None:  # noqa: ANN401

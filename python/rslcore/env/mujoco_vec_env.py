@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from tensordict import TensorDict
 
+from rslcore.env import mujoco_drawing
 from rslcore.env.vec_env import VecEnv
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ class MujocoVecEnv(VecEnv):
 
         Raises:
             ImportError: If mujoco or mjbatch is not installed.
-            ValueError: If `num_envs`, `decimation` or `max_episode_length` is not positive.
+            ValueError: If `num_envs`, `decimation` or `max_episode_length` is not positive, or `reward_terms` is no
+                tuple of names.
         """
         mujoco, mjbatch = import_mujoco()
         for name, value in (
@@ -119,6 +121,11 @@ class MujocoVecEnv(VecEnv):
         ):
             if value < 1:
                 raise ValueError(f"{type(self).__name__}: `{name}` must be at least 1, got {value}")
+        names = getattr(self, "reward_terms", None)
+        if not names or isinstance(names, str):
+            raise ValueError(
+                f"{type(self).__name__}: `reward_terms` must name at least one term, as a tuple, got {names!r}"
+            )
         self.model = copy.copy(model)
         self.num_envs = num_envs
         self.num_actions = model.nu
@@ -224,7 +231,12 @@ class MujocoVecEnv(VecEnv):
     # VecEnv.
 
     def get_observations(self) -> TensorDict:
-        """Return the current observations; see `VecEnv.get_observations`."""
+        """Return the current observations; see `VecEnv.get_observations`.
+
+        Raises:
+            RuntimeError: If `reset` was never called.
+        """
+        self._check_begun("get_observations")
         return self._to_tensordict(self._observations)
 
     def reset(self, seed: int | None = None) -> TensorDict:
@@ -247,8 +259,10 @@ class MujocoVecEnv(VecEnv):
         """Advance every environment by one step; see `VecEnv.step` and the class for the order of events.
 
         Raises:
-            ValueError: If `actions` is not [N, A].
+            RuntimeError: If `reset` was never called.
+            ValueError: If `actions` is not [N, A], or a method of the task returned something of another shape.
         """
+        self._check_begun("step")
         if actions.shape != (self.num_envs, self.num_actions):
             raise ValueError(
                 f"{type(self).__name__}.step: `actions` must be [{self.num_envs}, {self.num_actions}], "
@@ -263,11 +277,13 @@ class MujocoVecEnv(VecEnv):
         self.read_simulations()
 
         terminated = self.compute_terminated()
+        if terminated.shape != dones.shape or terminated.dtype is not torch.bool:
+            got = f"{str(terminated.dtype).removeprefix('torch.')} {list(terminated.shape)}"
+            raise ValueError(f"{type(self).__name__}.compute_terminated: must return bool [{self.num_envs}], got {got}")
         if unstable is not None:
             terminated = terminated | unstable
         dones |= terminated
-        terms = self.compute_rewards(terminated)
-        rewards_by_term = torch.stack([terms[name] for name in self.reward_terms])
+        rewards_by_term = self._stack_terms(self.compute_rewards(terminated))
         if unstable is not None:
             rewards_by_term.masked_fill_(unstable, 0.0)  # they would compare the state with one of another motion
         self._episode_sums += rewards_by_term
@@ -352,11 +368,15 @@ class MujocoVecEnv(VecEnv):
 
         Returns:
             uint8 [height, width, 3].
+
+        Raises:
+            RuntimeError: If there is no OpenGL that MuJoCo can draw with; the message says what to set.
         """
         mujoco, _ = import_mujoco()
         key = (width, height)
         if getattr(self, "_renderer_key", None) != key:
-            self._renderer = mujoco.Renderer(self.model, height, width)
+            with mujoco_drawing.explained(type(self).__name__):
+                self._renderer = mujoco.Renderer(self.model, height, width)
             self._render_data = mujoco.MjData(self.model)
             self._renderer_key = key
         self._render_data.qpos[:] = self.qpos[env_id].numpy()
@@ -374,6 +394,36 @@ class MujocoVecEnv(VecEnv):
         self.reset_envs(env_ids)
         self.batch.forward(env_ids.numpy())
         self.read_simulations()
+
+    def _check_begun(self, method: str) -> None:
+        if not self._observations:
+            raise RuntimeError(
+                f"{type(self).__name__}.{method}: call reset() first; a task does so at the end of its constructor"
+            )
+
+    def _stack_terms(self, terms: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Terms of the reward one after another [terms, N]."""
+        try:
+            stacked = torch.stack([terms[name] for name in self.reward_terms])
+        except (KeyError, RuntimeError, TypeError):
+            self._refuse_terms(terms)
+            raise
+        if len(terms) != len(self.reward_terms) or stacked.shape != self._episode_sums.shape:
+            self._refuse_terms(terms)
+        return stacked
+
+    def _refuse_terms(self, terms: Any) -> None:  # noqa: ANN401
+        """Name what is wrong with terms that do not fit `reward_terms`."""
+        where = f"{type(self).__name__}.compute_rewards:"
+        if not isinstance(terms, dict) or set(terms) != set(self.reward_terms):
+            got = list(terms) if isinstance(terms, dict) else type(terms).__name__
+            raise ValueError(
+                f"{where} must return the terms named in `reward_terms`, {list(self.reward_terms)}, got {got}"
+            )
+        for name, term in terms.items():
+            got = list(term.shape) if isinstance(term, torch.Tensor) else type(term).__name__
+            if got != [self.num_envs]:
+                raise ValueError(f"{where} the term '{name}' must be a tensor [{self.num_envs}], got {got}")
 
     def _kept(self, observations: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Observations that stay what they are: of a task that uses its tensors again, copies."""
