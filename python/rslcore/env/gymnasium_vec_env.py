@@ -291,8 +291,8 @@ def _time_limit(envs: Any, is_gym: bool) -> int:  # noqa: ANN401
 
 def _draws_with_mujoco(envs: Any) -> bool:  # noqa: ANN401
     """Return whether the environments are MuJoCo's, in this process."""
-    singles = getattr(envs.unwrapped, "envs", None) or ()
-    return bool(singles) and "MujocoEnv" in [base.__name__ for base in type(singles[0].unwrapped).__mro__]
+    singles: list[Any] = getattr(envs.unwrapped, "envs", None) or []
+    return any("MujocoEnv" in [base.__name__ for base in type(env.unwrapped).__mro__] for env in singles)
 
 
 def _step_dt(envs: Any) -> float | None:  # noqa: ANN401
