@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rslcore import ops
-from rslcore.env import EnvPoolVecEnv
+from rslcore.env import EnvPoolVecEnv, GymnasiumVecEnv
 
 envpool = pytest.importorskip("envpool")
 pytest.importorskip("gymnasium")
@@ -242,6 +242,8 @@ def test_bad_arguments_are_one_clear_error():
         EnvPoolVecEnv(envpool.make("CartPole-v1", env_type="gymnasium", num_envs=4, batch_size=2))
     with pytest.raises(ValueError, match="make: `num_envs` must be at least 1, got 0"):
         EnvPoolVecEnv.make("CartPole-v1", 0)
+    with pytest.raises(ValueError, match=r"GymnasiumVecEnv: CartPoleGymnasiumEnvPool .* give it to EnvPoolVecEnv"):
+        GymnasiumVecEnv(envpool.make("CartPole-v1", env_type="gymnasium", num_envs=2))
     env = EnvPoolVecEnv.make("CartPole-v1", 2)
     with pytest.raises(ValueError, match=r"EnvPoolVecEnv.step: `actions` must be \[2, 1\], got \[2, 2\]"):
         env.step(torch.zeros(2, 2))

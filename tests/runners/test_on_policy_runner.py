@@ -190,10 +190,10 @@ def test_nan_in_a_final_observation_is_named(device: str, monkeypatch: pytest.Mo
     checks = step_checks.StepChecks(4, True)
     final_obs = {"policy": torch.full((4, 2), float("nan"))}
     final_obs["policy"][2] = 1.0
-    checks.check_final(final_obs, torch.tensor([0.0, 0.0, 1.0, 0.0]), iteration=3, step=5)
+    checks.check_final(final_obs, {}, torch.tensor([0.0, 0.0, 1.0, 0.0]), iteration=3, step=5)
     checks.raise_if_nan(3)
     with pytest.raises(ValueError, match=r"extras\['final_obs'\] group 'policy' .* environment\(s\) 1 at step 6 of it"):
-        checks.check_final(final_obs, torch.tensor([False, True, True, False]), iteration=3, step=6)
+        checks.check_final(final_obs, {}, torch.tensor([False, True, True, False]), iteration=3, step=6)
         checks.raise_if_nan(3)
 
 

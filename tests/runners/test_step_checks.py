@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -145,3 +146,20 @@ def test_infinite_numbers_on_a_device_are_noted(monkeypatch: pytest.MonkeyPatch)
     assert checks.found() == 1
     with pytest.raises(ValueError, match=r"group 'policy' .* NaN or inf, got either in environment\(s\) 1 at step 1"):
         checks.raise_if_nan(2)
+
+
+def test_final_observations_that_are_those_after_the_reset_are_named() -> None:
+    """An environment that hands out one buffer twice cannot have kept its last observations: a warning says so."""
+
+    def one_buffer(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]) -> Any:
+        return obs, rewards, dones, {**extras, "final_obs": obs}
+
+    cfg = make_cfg(num_steps_per_env=45)
+    cfg["algorithm"]["bootstrap_final_obs"] = True
+    with pytest.warns(
+        UserWarning, match=r"env.step: extras\['final_obs'\] group 'policy' is the same memory as the obs"
+    ):
+        OnPolicyRunner(Changed(one_buffer), cfg, None, "cpu").learn(1)
+    with warnings.catch_warnings():  # before an episode has ended, both may be the same
+        warnings.simplefilter("error")
+        OnPolicyRunner(Changed(one_buffer), cfg | {"num_steps_per_env": 30}, None, "cpu").learn(1)

@@ -262,6 +262,11 @@ def _refuse_dead_steps(envs: Any, is_gym: bool) -> None:  # noqa: ANN401
     Raises:
         ValueError: The message says how to make them otherwise.
     """
+    if hasattr(envs, "async_reset"):
+        raise ValueError(
+            f"GymnasiumVecEnv: {type(envs).__name__} is a pool of EnvPool, which resets an environment on the step "
+            "after its last one; give it to EnvPoolVecEnv"
+        )
     if not is_gym:
         raise ValueError(
             f"GymnasiumVecEnv: {type(envs).__name__} resets an environment on the step after its last one (NEXT_STEP), "

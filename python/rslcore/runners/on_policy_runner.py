@@ -316,7 +316,7 @@ class OnPolicyRunner:
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
                 checks.check(obs, rewards, dones, extras, it, step)
                 if use_final_obs and "time_outs" in extras and "final_obs" in extras:
-                    checks.check_final(extras["final_obs"], extras["time_outs"], it, step)
+                    checks.check_final(extras["final_obs"], obs, extras["time_outs"], it, step)
                 obs, rewards, dones = _on_device(obs, device), rewards.to(device), dones.to(device)
                 self.alg.process_env_step(obs, rewards, dones, extras)
                 intrinsic_rewards = self.alg.intrinsic_rewards if use_rnd else None

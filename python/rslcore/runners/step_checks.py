@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,11 @@ import torch
 from rslcore.utils import check_groups
 
 _MAX_NAMED = 8
+
+_OVERWRITTEN = (
+    "env.step: extras['final_obs'] group '{}' is the same memory as the observations after the reset, and so holds "
+    "these; copy the last observations before the reset"
+)
 
 
 class StepChecks:
@@ -87,15 +93,27 @@ class StepChecks:
             self._check_finite("dones", dones, iteration, step)
 
     def check_final(
-        self, final_obs: Mapping[str, torch.Tensor], time_outs: torch.Tensor, iteration: int, step: int
+        self,
+        final_obs: Mapping[str, torch.Tensor],
+        obs: Mapping[str, torch.Tensor],
+        time_outs: torch.Tensor,
+        iteration: int,
+        step: int,
     ) -> None:
         """Check the true last observations, where a value is bootstrapped from them; other rows may hold anything.
+
+        A warning says where they are the memory of the observations ``obs`` after the reset.
 
         Raises:
             TypeError: A group is no tensor.
             ValueError: Something on the CPU is NaN or infinite.
         """
         check_groups("env.step: extras['final_obs']", final_obs)
+        for key, tensor in final_obs.items():
+            after = obs.get(key, None)
+            same = after is not None and after.data_ptr() == tensor.data_ptr() and tensor.numel() > 0
+            if same and (not _on_host(time_outs) or bool(time_outs.any())):
+                warnings.warn(_OVERWRITTEN.format(key), stacklevel=2)
         if self._check_for_nan:
             rows = time_outs.bool()
             for key, tensor in final_obs.items():
