@@ -28,11 +28,11 @@ class ResumeState:
         self._state = state
 
     @staticmethod
-    def check(state: Any, logger: Logger) -> None:  # noqa: ANN401
+    def check(state: Any, logger: Logger, alg: Any, device: torch.device | str) -> None:  # noqa: ANN401
         """Refuse a "rslcore_state" that cannot be continued from, before anything is changed.
 
         Raises:
-            CheckpointError: A key is missing or of another kind; the message names it.
+            CheckpointError: A key is missing or of another kind, or its value makes no sense; the message names it.
         """
         random_state = checkpoint.random_state("cpu")
         random_state["python"]["gauss_next"] = None  # a number or None
@@ -44,6 +44,11 @@ class ResumeState:
             "num_envs": 1,
         }
         checkpoint.check_structure("rslcore_state", expected, state)
+        checkpoint.check_random_state(state["random"], device)
+        hidden_states = state.get("hidden_states", {})
+        checkpoint.check_structure("rslcore_state['hidden_states']", {}, hidden_states)
+        for name, model in _recurrent_models(alg):
+            _check_hidden_state(name, hidden_states.get(name), model, state["num_envs"])
 
     @staticmethod
     def capture(
@@ -124,6 +129,25 @@ def _recurrent_models(alg: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
     """The models of an algorithm that carry a hidden state, with their names."""
     models = [(name, getattr(alg, f"_raw_{name}", None)) for name in _MODELS]
     return [(name, model) for name, model in models if getattr(model, "is_recurrent", False)]
+
+
+def _check_hidden_state(name: str, saved: Any, model: Any, num_envs: int) -> None:  # noqa: ANN401
+    """Refuse a hidden state that is not of a model's own LSTM or GRU."""
+    network = getattr(getattr(model, "rnn", None), "rnn", None)
+    if saved is None or not isinstance(network, torch.nn.RNNBase):
+        return
+    shape = [network.num_layers, num_envs, network.hidden_size]
+    tensors = saved if isinstance(saved, tuple) else (saved,)
+    fits = len(tensors) == (2 if network.mode == "LSTM" else 1) and all(
+        isinstance(x, torch.Tensor) and x.is_floating_point() and list(x.shape) == shape and bool(x.isfinite().all())
+        for x in tensors
+    )
+    if not fits:
+        got = [list(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__ for x in tensors]
+        raise checkpoint.CheckpointError(
+            f"checkpoint: rslcore_state['hidden_states']['{name}'] of this {network.mode} must be finite and {shape}, "
+            f"got {got}"
+        )
 
 
 def _to(hidden_state: Any, device: torch.device | str) -> Any:  # noqa: ANN401
