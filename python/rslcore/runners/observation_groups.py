@@ -78,7 +78,7 @@ def _places(layout: Layout) -> dict[str, str]:
     columns = images = 0
     for group, shape in layout:
         if len(shape) == 1:
-            places[group] = f"columns {columns} to {columns + shape[0]}"
+            places[group] = f"columns {columns}:{columns + shape[0]}"
             columns += shape[0]
         else:
             places[group] = f"image {images} of shape {list(shape)}"
