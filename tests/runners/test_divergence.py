@@ -66,8 +66,9 @@ def test_ctrl_c_saves_nothing_that_diverged(tmp_path: Path) -> None:
 
     runner = make_runner(tmp_path, Interrupting(), save_interval=100)
     runner.learn(1)
-    with pytest.raises(ValueError, match="must be finite, got nan in critic_state_dict"):
+    with pytest.raises((ValueError, KeyboardInterrupt)) as raised:
         runner.learn(5)
+    assert "must be finite, got nan in critic_state_dict" in str(raised.value)
     assert [file.name for file in tmp_path.glob("model_*.pt")] == ["model_0.pt"]
 
 

@@ -105,6 +105,7 @@ DAMAGE = {
     "moment complex": change(*STATE, 0, "exp_avg")(lambda x: x.to(torch.complex64)),
     "step nan": change(*STATE, 0, "step")(math.nan),
     "step text": change(*STATE, 0, "step")("1"),
+    "step of one row": change(*STATE, 0, "step")(torch.ones(1)),
     "step vector": change(*STATE, 0, "step")(torch.ones(3)),
     "lr nan": change(*GROUP, "lr")(math.nan),
     "lr negative": change(*GROUP, "lr")(-1.0),
@@ -200,6 +201,21 @@ def test_what_is_wrong_of_rnd_changes_nothing(tmp_path: Path, damage: Callable[[
     with pytest.raises(checkpoint.CheckpointError, match=r"^checkpoint: "):
         runner.load(tmp_path / "damaged.pt")
     assert_same_state(before, state_of(runner))
+
+
+def test_precision_of_what_is_remembered_does_not_matter(tmp_path: Path) -> None:
+    """Hidden states and RND's running average saved in double precision: training goes on in its own."""
+    for runner, path in (
+        (make_runner(None, **recurrent()), ("rslcore_state", "hidden_states", "critic")),
+        (make_rnd_runner(None), ("rnd_progress", "discounted_avg")),
+    ):
+        runner.learn(1)
+        runner.save(tmp_path / "model_0.pt")
+        content = torch.load(tmp_path / "model_0.pt", weights_only=True)
+        change(*path)(torch.Tensor.double)(content)
+        torch.save(content, tmp_path / "double.pt")
+        runner.load(tmp_path / "double.pt")
+        runner.learn(1)
 
 
 @pytest.mark.parametrize(

@@ -322,13 +322,23 @@ def test_environment_state_refused_for_any_reason(tmp_path: Path, capsys: pytest
     """Whatever exception the environment raises on its saved state, training goes on with new episodes."""
 
     class Refusing(SavingPendulumVecEnv):
+        refused = 0
+
         def load_state_dict(self, state: dict[str, Any]) -> None:
-            raise RuntimeError("sizes differ")
+            self.refused += 1
+            self.angle = state["angle"].clone()
+            if self.refused == 1:
+                raise RuntimeError("sizes differ")
+            super().load_state_dict(state)
 
     make_runner(tmp_path).learn(2)
-    runner = OnPolicyRunner(Refusing(), make_cfg(), tmp_path, "cpu", console="plain")
+    env = Refusing()
+    runner = OnPolicyRunner(env, make_cfg(), tmp_path, "cpu", console="plain")
     runner.load(tmp_path / "model_1.pt")
-    runner.learn(1)
+    angle = env.angle.clone()
+    env.step = lambda actions: pytest.fail(f"{torch.equal(env.angle, angle)}")  # type: ignore[method-assign]
+    with pytest.raises(pytest.fail.Exception, match="True"):  # none of the state that it has refused is left in it
+        runner.learn(1)
     assert "starts new episodes: it refuses the saved state: RuntimeError: sizes differ" in capsys.readouterr().out
 
 

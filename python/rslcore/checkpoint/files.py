@@ -159,7 +159,7 @@ def supersede(run_dir: str | os.PathLike[str], iteration: int) -> list[Path]:
     if not later:
         return []
     folder, attempt = Path(run_dir) / "superseded", 1
-    while any(os.path.lexists(folder / file.name) for _, file in later):
+    while folder.is_symlink() or any(os.path.lexists(folder / file.name) for _, file in later):
         attempt += 1
         folder = folder.with_name(f"superseded_{attempt}")
     folder.mkdir(exist_ok=True)

@@ -250,7 +250,7 @@ def _check_numbers(name: str, key: str, value: Any, *, infinite: bool = False) -
 def _is_number(value: Any) -> bool:  # noqa: ANN401
     """Return whether a value is a real, finite number, also as a tensor of one."""
     if isinstance(value, torch.Tensor):
-        return value.numel() == 1 and _kind(value) in ("floating", "integer") and _is_number(value.item())
+        return value.dim() == 0 and _kind(value) in ("floating", "integer") and _is_number(value.item())
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

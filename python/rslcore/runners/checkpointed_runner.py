@@ -49,8 +49,9 @@ class CheckpointedRunner:
         self.current_learning_iteration = 0
         self._last_finished: int | None = None
         self._resume: ResumeState | None = None
-        self._own_file: Path | None = None
-        """The checkpoint that this runner was loaded from or has written last."""
+        self._loaded_from: Path | None = None
+        self._own_files: set[Path] = set()
+        """Checkpoints that this runner was loaded from or has written."""
         self._superseded: list[Path] = []
         """Checkpoints moved away for a branch of which no iteration is done yet."""
         self._updating = False
@@ -95,7 +96,7 @@ class CheckpointedRunner:
                 stacklevel=2,
             )
         checkpoint.write(content, path)
-        self._own_file = Path(path).resolve()
+        self._own_files.add(Path(path).resolve())
         self.logger.save_model(str(path), self.current_learning_iteration)
 
     def load(
@@ -148,7 +149,8 @@ class CheckpointedRunner:
             if state is not None:
                 self.logger.load_state_dict(state["logger"])
             self._updating = False
-            self._own_file = Path(path).resolve()
+            self._loaded_from = Path(path).resolve()
+            self._own_files.add(self._loaded_from)
         return content.get("infos")
 
     def _check_loadable(self, content: dict[str, Any], load_cfg: dict[str, bool] | None, strict: bool) -> None:
@@ -216,13 +218,13 @@ class CheckpointedRunner:
         folder = str(self.logger.log_dir)
         checkpoint.clean_leftovers(folder)
         path = Path(self._model_path())
-        is_own = path.is_file() and (self._updating or path.resolve() == self._own_file)
+        is_own = path.is_file() and path.resolve() in self._own_files
         self._superseded = checkpoint.supersede(folder, self.current_learning_iteration - (0 if is_own else 1))
         if self._superseded:
             names = ", ".join(file.name for file in self._superseded)
             place = self._superseded[0].parent
             self.logger.console.message(f"Moved to {place}, as training continues before them: {names}")
-        if not is_own:
+        if not is_own or not (self._updating or path.resolve() == self._loaded_from):
             self.save(str(path))
         return self.current_learning_iteration
 

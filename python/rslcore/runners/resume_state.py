@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import warnings
 from typing import Any
 
@@ -99,10 +101,14 @@ class ResumeState:
         elif self._state["num_envs"] != env.num_envs:
             reason = f"the checkpoint is of {self._state['num_envs']} environments, this run has {env.num_envs}"
         else:
+            before = None
             try:
+                before = copy.deepcopy(env.state_dict())
                 env.load_state_dict(state)
             except Exception as error:  # whatever a foreign environment raises, training can go on without its state
                 reason = f"it refuses the saved state: {type(error).__name__}: {error}"
+                with contextlib.suppress(Exception):  # half of it may have been taken over
+                    env.load_state_dict(before)
             else:
                 logger.load_running(self._state["logger"])
                 return True
@@ -113,7 +119,8 @@ class ResumeState:
         """Let recurrent models remember the running episodes; or nothing, where new ones have begun."""
         saved = self._state.get("hidden_states", {}) if continues else {}
         for name, model in _recurrent_models(alg):
-            model.reset(hidden_state=_to(saved.get(name), device))
+            dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+            model.reset(hidden_state=_to(saved.get(name), device, dtype))
 
     def restore_random(self, device: torch.device | str, global_rank: int) -> None:
         """Continue the random generators; only rank 0 has saved them, the others keep the seeds they were given."""
@@ -150,7 +157,7 @@ def _check_hidden_state(name: str, saved: Any, model: Any, num_envs: int) -> Non
         )
 
 
-def _to(hidden_state: Any, device: torch.device | str) -> Any:  # noqa: ANN401
+def _to(hidden_state: Any, device: torch.device | str, dtype: torch.dtype) -> Any:  # noqa: ANN401
     if isinstance(hidden_state, torch.Tensor):
-        return hidden_state.to(device)
-    return hidden_state if hidden_state is None else tuple(_to(state, device) for state in hidden_state)
+        return hidden_state.to(device, dtype)
+    return hidden_state if hidden_state is None else tuple(_to(state, device, dtype) for state in hidden_state)
