@@ -13,7 +13,7 @@ from rslcore import checkpoint
 
 @pytest.mark.parametrize("command", [["play", "--episodes", 0, "--video", "off"], ["export", "--format", "jit"]])
 def test_a_policy_gets_the_observations_it_was_trained_on(trained, tmp_path, run, command):
-    """The commands play and export refuse a policy whose observation groups stand elsewhere now, by the group's name."""
+    """The commands play and export refuse a policy whose observation groups stand elsewhere now, by name."""
     folder = tmp_path / "run"
     shutil.copytree(trained[0], folder)
     content = checkpoint.read(folder / "model_1.pt")

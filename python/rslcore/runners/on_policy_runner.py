@@ -41,7 +41,8 @@ class OnPolicyRunner(CheckpointedRunner):
     * An iteration that is done is not repeated: ``learn`` after ``load`` (or after ``learn``) starts with the number
       behind the last finished one, where rsl_rl uses that number twice. ``current_learning_iteration`` is the number of
       the last finished iteration, as there; setting it makes the next ``learn`` start with that number.
-    * ``load`` refuses what does not fit before it changes anything, and reads with ``weights_only=True``.
+    * ``load`` refuses what does not fit before it changes anything, models that have seen other observation groups
+      included, and reads with ``weights_only=True``. What has diverged is never saved.
     * Environments may lack ``cfg`` and ``episode_length_buf``; several processes also train on the CPU.
     """
 
