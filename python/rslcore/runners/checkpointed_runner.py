@@ -56,7 +56,7 @@ class CheckpointedRunner:
         """Checkpoints moved away for a branch of which no iteration is done yet."""
         self._updating = False
         """Whether parameters and optimizer are somewhere between two iterations."""
-        self._observation_layouts = observation_layouts(obs, self.cfg["obs_groups"])
+        self._observation_layouts = observation_layouts(obs, self.cfg["obs_groups"] or {})
 
     @property
     def next_iteration(self) -> int:

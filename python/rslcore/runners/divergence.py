@@ -31,7 +31,7 @@ class _Saved(NamedTuple):
 
 
 def excess(alg: Any) -> torch.Tensor:  # noqa: ANN401
-    """Return whether an algorithm may have diverged, float []: below 1 it has not, otherwise :func:`first_excess` tells.
+    """Return whether an algorithm may have diverged, float []: not below 1; otherwise :func:`first_excess` tells.
 
     Norms stand for largest magnitudes here, which they bound: they take a twentieth of the time. One foreach kernel and
     a few small ones; on a GPU, the host does not wait.

@@ -187,7 +187,8 @@ class OnPolicyRunner(CheckpointedRunner):
             self._end_after_interrupt(save=not interrupt.requested)
             raise
         except BaseException:
-            checkpoint.restore_superseded(self._superseded)
+            with contextlib.suppress(OSError):  # the folder may be gone, which is told below
+                checkpoint.restore_superseded(self._superseded)
             self._superseded = []
             if self.logger.writer is not None and not self._updating:
                 self._check_run_dir()
