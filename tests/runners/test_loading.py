@@ -115,6 +115,7 @@ DAMAGE = {
     "betas range": change(*GROUP, "betas")((0.9, 1.5)),
     "betas number": change(*GROUP, "betas")(0.9),
     "amsgrad without its state": change(*GROUP, "amsgrad")(True),
+    "switch": change(*GROUP, "maximize")(math.inf),
     "params unhashable": change(*GROUP, "params")(lambda x: [[i] for i in x]),
     "params short": change(*GROUP, "params")(lambda x: x[1:]),
     "groups": change("optimizer_state_dict", "param_groups")(None),

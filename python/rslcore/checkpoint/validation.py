@@ -160,14 +160,15 @@ def _check_optimizer(name: str, optimizer: torch.optim.Optimizer, found: Mapping
 def _check_settings(name: str, kind: str, own: Mapping[str, Any], found: Mapping[str, Any]) -> None:
     """Compare a parameter group: what no default stands for must be there, and it must be of the same optimizer."""
     for key, value in own.items():
-        if key == "params" or value is None or isinstance(value, bool):
+        is_switch = isinstance(value, bool)
+        if key == "params" or value is None or (is_switch and found.get(key) is None):
             continue  # torch fills in switches that files of older versions lack
         if key not in found:
             raise CheckpointError(
                 f"checkpoint: {name}['{key}'] is missing, expected the settings of {kind}, got {sorted(found)} "
                 "(another optimizer)"
             )
-        if not _is_like(float(value) if isinstance(value, int) else value, found[key]):
+        if not _is_like(value if is_switch or not isinstance(value, int) else float(value), found[key]):
             raise CheckpointError(f"checkpoint: {name}['{key}'] must be like {value!r}, got {found[key]!r}")
     decoupled = "decoupled_weight_decay"  # the one setting in which Adam and AdamW differ
     if decoupled in own and bool(found.get(decoupled, own[decoupled])) != own[decoupled]:
@@ -257,7 +258,7 @@ def _is_number(value: Any) -> bool:  # noqa: ANN401
 def _is_like(own: Any, found: Any) -> bool:  # noqa: ANN401
     """Return whether a setting or a count is of the kind of one's own: a finite number, or as many of them."""
     if isinstance(own, bool):
-        return isinstance(found, (bool, int))
+        return isinstance(found, (bool, int)) and found in (0, 1)
     if isinstance(own, int):
         return _is_number(found) and found == int(found) and -(2**63) <= found < 2**63
     if isinstance(own, (float, torch.Tensor)):
