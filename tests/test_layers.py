@@ -35,7 +35,7 @@ BELOW = {
     "export": {"_files"},
     "logging": {"_files", "ops", "config", "utils"},
     "tasks": {"env", "config", "utils"},
-    "runners": {"algorithms", "checkpoint", "export", "logging", "env", "config", "utils", "models"},
+    "runners": {"algorithms", "checkpoint", "export", "logging", "env", "config", "utils", "models", "modules"},
 }
 """What each part may import of the others; `cli` and `__main__` are above all, everybody may import the root."""
 

@@ -255,3 +255,77 @@ def test_lock_is_exclusive_until_its_end(tmp_path: Path) -> None:
     for _ in range(2):
         with checkpoint.lock(tmp_path):
             assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+def test_superseding_loses_nothing_and_can_be_undone(tmp_path: Path) -> None:
+    """A second branch is kept beside the first one of the same names; moved back, the folder is what it was."""
+    for branch in (1, 2):
+        checkpoint.write({"iter": 3, "branch": branch}, tmp_path / "model_3.pt")
+        moved = checkpoint.supersede(tmp_path, 2)
+    assert checkpoint.read(tmp_path / "superseded/model_3.pt")["branch"] == 1
+    assert moved == [tmp_path / "superseded_2/model_3.pt"]
+    checkpoint.restore_superseded(moved)
+    assert checkpoint.read(tmp_path / "model_3.pt")["branch"] == 2
+    assert sorted(os.listdir(tmp_path)) == ["model_3.pt", "superseded"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_pipes_and_devices_are_no_checkpoints(tmp_path: Path, kind: str) -> None:
+    """A pipe, or a link to an endless device, of a checkpoint's name: refused by name, passed over in a folder."""
+    checkpoint.write({"iter": 1}, tmp_path / "model_1.pt")
+    strange = tmp_path / "model_99.pt"
+    if kind == "pipe":
+        os.mkfifo(strange)
+    else:
+        strange.symlink_to("/dev/zero")
+    for function in (checkpoint.read, checkpoint.resolve):
+        with pytest.raises(checkpoint.CheckpointError, match=r"model_99\.pt' cannot be read: it is no regular file"):
+            function(strange)
+    assert checkpoint.latest(tmp_path) == tmp_path / "model_1.pt"
+    checkpoint.write({"iter": 99}, strange)  # takes the place of the name, not of what stood behind it
+    assert checkpoint.read(strange)["iter"] == 99
+
+
+def test_links_are_not_written_through(tmp_path: Path) -> None:
+    """A lock or temporary file that is a link: its target stays as it is. Pipes of these names do not block."""
+    target = tmp_path / "precious"
+    target.write_text("data")
+    (tmp_path / ".lock").symlink_to(target)
+    with pytest.raises(OSError, match=r"it is a symbolic link: .*\.lock"), checkpoint.lock(tmp_path):
+        pass
+    (tmp_path / ".lock").unlink()
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(OSError, match=r"it is no regular file: .*\.lock"), checkpoint.lock(tmp_path):
+        pass
+    (tmp_path / f".model_0.pt.{os.getpid()}.rslcore-tmp").symlink_to(target)
+    checkpoint.write({"iter": 0}, tmp_path / "model_0.pt")
+    assert target.read_text() == "data"
+
+
+def test_lock_knows_whether_its_folder_is_there(tmp_path: Path) -> None:
+    """Deleted, made again by somebody else, or moved: the folder is not the one that was locked."""
+    run_dir = tmp_path / "run"
+    with checkpoint.lock(run_dir) as held:
+        assert held.is_in_place()
+        run_dir.rename(tmp_path / "moved")
+        assert not held.is_in_place()
+        run_dir.mkdir()
+        assert not held.is_in_place()
+
+
+def test_any_flipped_bit_of_the_end_is_a_checkpoint_error(tmp_path: Path) -> None:
+    """Every bit of the zip directory, flipped: the file reads as it was, or is refused by the one kind of error."""
+    path = tmp_path / "model_0.pt"
+    checkpoint.write({"iter": 0, "data": torch.arange(3)}, path)
+    whole = path.read_bytes()
+    refused = 0
+    for bit in range(8 * (len(whole) - 120), 8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        try:
+            assert torch.equal(checkpoint.read(path)["data"], torch.arange(3))
+        except checkpoint.CheckpointError:
+            refused += 1
+        checkpoint.latest(tmp_path)
+    assert refused > 100

@@ -18,6 +18,30 @@ def write(folder, agent) -> None:
     run_folder.write(folder, settings, {}, command="rslcore train", device="cpu", threads=1, resumed_from=None)
 
 
+def test_only_what_the_run_made_is_removed(tmp_path):
+    """After an error, settings are what they were; files that a run does not make, or others did, stay."""
+    write(tmp_path, {"value": 1})
+    (tmp_path / "model_1.pt").write_bytes(b"1")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(CliError, match="no"), run_folder.unchanged_on_error(tmp_path, new=False):
+        write(tmp_path, {"value": 2})
+        for name in ("git/robot.diff", "events.out.tfevents.1", "params/new.yaml", "model_2.pt", "play.mp4", "a/b"):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(b"2")
+        raise CliError("no")
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert after == before | {tmp_path / name: b"2" for name in ("model_2.pt", "play.mp4", "a/b")}
+
+
+def test_settings_are_a_regular_file(tmp_path):
+    """A pipe in place of the settings is an error of one line; nobody waits for its other end."""
+    write(tmp_path, {})
+    (tmp_path / "params" / "agent.yaml").unlink()
+    os.mkfifo(tmp_path / "params" / "agent.yaml")
+    with pytest.raises(CliError, match=r"cannot read '.*agent.yaml' \(.*it is no regular file"):
+        run_folder.read(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["1e-3", "1E3", "+1e3", "-2.5e-4", ".5e1"])
 def test_exponents_need_no_point(tmp_path, text):
     """Numbers that Python reads as a float are floats in params/*.yaml."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import torch
 import yaml
 
+from rslcore import checkpoint
 from rslcore.cli import train
 from rslcore.config import OnPolicyRunnerCfg
 from rslcore.logging import read_metrics
@@ -146,6 +148,91 @@ def test_a_refused_resume_changes_nothing(trained, tmp_path, run, arguments):
     before = _content(folder)
     assert run("train", "--resume", folder, "--iterations", 4, "--json", *arguments)[0] == 2
     assert _content(folder) == before
+
+
+@pytest.mark.parametrize("setting", ["1e6", "1e30"], ids=["later", "at once"])
+def test_an_error_after_going_back_moves_checkpoints_back(trained, tmp_path, run, setting):
+    """Resumed from an earlier checkpoint, a run that fails in its first iteration leaves the folder as it was."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    before = _content(folder)
+    options = ["--algorithm.schedule", "fixed", "--algorithm.learning-rate", setting, "--iterations", 4, "--json"]
+    code, _, err = run("train", "--resume", folder / "model_0.pt", *options)
+    assert code == 2
+    assert "diverged" in err
+    assert _content(folder) == before
+
+
+def test_a_second_training_of_a_folder_touches_nothing(trained, tmp_path, run, monkeypatch):
+    """A folder that is being trained in is refused before anything is read into a runner, let alone written."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    monkeypatch.setattr(train, "make_runner", lambda *_: pytest.fail("built a runner without the lock"))
+    with checkpoint.lock(folder):
+        before = _content(folder)
+        code, _, err = run("train", "--resume", folder / "model_0.pt", "--iterations", 4, "--json")
+        assert (code, f"is being trained by process {os.getpid()}" in err) == (2, True)
+        assert _content(folder) == before
+
+
+def test_a_lock_that_is_a_link_is_refused(trained, tmp_path, run):
+    """A run folder of somebody else, with a link called .lock: one line, and the target stays."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder)
+    (folder / ".lock").unlink(missing_ok=True)
+    (tmp_path / "precious").write_text("data")
+    (folder / ".lock").symlink_to(tmp_path / "precious")
+    code, _, err = run("train", "--resume", folder, "--iterations", 4, "--json")
+    assert (code, "it is a symbolic link" in err, "Traceback" in err) == (2, True, False)
+    assert (tmp_path / "precious").read_text() == "data"
+
+
+class FolderDeletingEnv:
+    """An environment in whose third iteration the run folder goes away."""
+
+    def __init__(self, env, go, error):
+        self.env, self.go, self.error, self.count = env, go, error, 0
+
+    def __getattr__(self, name):
+        return getattr(self.env, name)
+
+    def step(self, actions):
+        """Step, and delete."""
+        self.count += 1
+        if self.count == 2 * 8 + 1:
+            self.go()
+            if self.error is not None:
+                raise self.error
+        return self.env.step(actions)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # TensorBoard's writer
+@pytest.mark.parametrize(("interrupted", "emptied"), [(False, False), (True, False), (False, True)])
+def test_a_deleted_run_folder_is_told(trained, tmp_path, run, monkeypatch, interrupted, emptied):
+    """Deleted while it is trained in: an error names what is left, and no command is offered that would fail."""
+    del trained  # the packages are there
+    make_env = train.make_env
+
+    def go():
+        (folder,) = (tmp_path / "half-cheetah").iterdir()
+        if not emptied:
+            folder.rename(tmp_path / "gone")  # at once, where deleting competes with who writes into it
+            return
+        for path in folder.rglob("[!.]*"):
+            if path.is_file():
+                path.unlink()
+
+    def wrapped(*arguments):
+        return FolderDeletingEnv(make_env(*arguments), go, KeyboardInterrupt() if interrupted else None)
+
+    monkeypatch.setattr(train, "make_env", wrapped)
+    code, _, err = run(*TRAINING, "--iterations", "4", "--save-interval", "100", "--log-dir", tmp_path)
+    (folder,) = (tmp_path / "half-cheetah").iterdir()
+    (model,) = folder.glob("model_*.pt")
+    assert code == 2
+    assert f"the run folder was deleted or moved while it was trained in; what was learned is in {model}" in err
+    assert "--resume" not in err
+    assert checkpoint.read(model)["iter"] >= 1
 
 
 def test_numbers_written_by_hand(trained, tmp_path, run, error_line):

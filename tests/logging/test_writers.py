@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import types
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rslcore.logging import Logger, LogWriter, read_metrics, store_code_state
 from rslcore.logging.metrics_file import MetricsFile
@@ -140,6 +142,7 @@ def test_wandb_gets_configuration_scalars_and_files(
         "project": "walk",
         "entity": "somebody",
         "name": tmp_path.name,
+        "group": tmp_path.name,
         "config": {"log_dir": str(tmp_path)},
     }
     assert calls[1][1]["env_cfg"] == {"gravity": 9.81}
@@ -216,5 +219,117 @@ def test_code_state_has_commit_status_and_diff(tmp_path: Path) -> None:
     for part in ("--- git commit ---\n" + git("rev-parse", "HEAD"), "--- git status ---", "modified:", "+speed = 2"):
         assert part in text
     (repository / "code.py").write_text("speed = 3\n")
-    assert store_code_state(run_dir, [repository]) == []
+    (again,) = store_code_state(run_dir, [repository])
+    assert again == str(run_dir / "git" / "robot_2.diff")
+    assert "+speed = 3" in Path(again).read_text()
     assert "+speed = 2" in Path(written[0]).read_text()
+    assert store_code_state(run_dir, [repository]) == []
+
+
+def test_repositories_of_one_name_are_all_stored(tmp_path: Path) -> None:
+    """Two repositories called the same have a file each, also where they are equal; a second time changes nothing."""
+    repositories = [tmp_path / place / "robot" for place in ("a", "b", "c")]
+    for repository, speed in zip(repositories, (1, 2, 2), strict=True):
+        repository.mkdir(parents=True)
+        (repository / "code.py").write_text(f"speed = {speed}\n")
+        identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        when = {"GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z", "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z"}
+        for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
+            subprocess.run(["git", "-C", str(repository), *identity, *arguments], check=True, env=os.environ | when)
+    written = store_code_state(tmp_path / "run", repositories)
+    assert [Path(file).name for file in written] == ["robot.diff", "robot_2.diff", "robot_3.diff"]
+    assert store_code_state(tmp_path / "run", repositories) == []
+
+
+def test_code_state_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """A link of the file's name, to a file that may not exist, stays; the state goes beside it."""
+    repository, run_dir = tmp_path / "robot", tmp_path / "run"
+    (run_dir / "git").mkdir(parents=True)
+    (run_dir / "git" / "robot.diff").symlink_to(tmp_path / "elsewhere")
+    repository.mkdir()
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "start"]):
+        command = ["git", "-C", str(repository), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+        subprocess.run(command, check=True)
+    assert store_code_state(run_dir, [repository]) == [str(run_dir / "git" / "robot_2.diff")]
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_metrics_are_not_written_through_a_link(tmp_path: Path) -> None:
+    """metrics.jsonl as a link or a pipe is refused by name, without a wait; a link's target stays as it is."""
+    for make in (lambda path: path.symlink_to(tmp_path / "elsewhere"), os.mkfifo):
+        path = tmp_path / "metrics.jsonl"
+        make(path)
+        with pytest.raises(OSError, match=r"it is (a symbolic link|no regular file): .*metrics\.jsonl"):
+            MetricsFile(tmp_path).write({"iteration": 0})
+        path.unlink()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def steps(run_dir: Path, tag: str) -> list[int]:
+    """Steps of a tag, as TensorBoard shows them."""
+    events = EventAccumulator(str(run_dir))
+    events.Reload()
+    return [event.step for event in events.Scalars(tag)]
+
+
+def test_tensorboard_shows_every_step_once(tmp_path: Path) -> None:
+    """Training that goes back to iteration 3 hides what came after it, and nothing else; one that goes on hides none.
+
+    Curves over seconds lose only the seconds that belong to the hidden iterations.
+    """
+    for first, end, tot_time in ((0, 5, 0.0), (5, 6, 50.0), (3, 7, 30.0)):
+        logger = make_logger(tmp_path)
+        logger.git_status_repos.clear()
+        logger.tot_time = tot_time
+        logger.init_logging_writer(first)
+        for it in range(first, end):
+            logger.process_env_step(torch.ones(4), torch.ones(4), {})
+            logger.log(it, first, end, 5.0, 5.0, {"value": 1.0}, 1e-3, torch.ones(2))
+        logger.stop_logging_writer()
+        assert steps(tmp_path, "Loss/value") == list(range(end))
+        assert steps(tmp_path, "Train/mean_reward/time") == [10 * (it + 1) for it in range(end)]
+        assert [record["iteration"] for record in read_metrics(tmp_path)] == list(range(end))
+
+
+def test_own_writers_may_know_that_training_went_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer whose constructor takes ``purge_step`` gets it: None, or the iteration that is repeated."""
+    seen: list[int | None] = []
+
+    class Purging(LogWriter):
+        def __init__(self, log_dir: str, purge_step: int | None) -> None:
+            seen.append(purge_step)
+
+        def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
+            pass
+
+    module = types.ModuleType("purging_writer_module")
+    module.Purging = Purging  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "purging_writer_module", module)
+    for first in (0, 1, 1):
+        logger = make_logger(tmp_path, logger={"class_name": "purging_writer_module:Purging"})
+        logger.init_logging_writer(first)
+        log(logger, first)
+        logger.stop_logging_writer()
+    assert seen == [None, None, 1]
+
+
+def test_wandb_runs_of_one_folder_name_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded at wandb's interface: the second and third run of a folder are in its group and name the first."""
+    calls: list[dict[str, Any]] = []
+    wandb = types.ModuleType("wandb")
+
+    def init(**settings: Any) -> Any:
+        calls.append(settings)
+        return types.SimpleNamespace(id=f"run{len(calls)}")
+
+    wandb.init = init  # type: ignore[attr-defined]
+    wandb.finish = lambda: None  # type: ignore[attr-defined]
+    wandb.config = types.SimpleNamespace(update=lambda values: None)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    for first in (0, 3, 2):
+        logger = make_logger(tmp_path, logger={"class_name": "WandbLogWriter", "project_name": "walk"})
+        logger.git_status_repos.clear()
+        logger.init_logging_writer(first)
+        logger.stop_logging_writer()
+    assert [call["config"].get("continues") for call in calls] == [None, "run1", "run1"]
+    assert {call["group"] for call in calls} == {tmp_path.name}

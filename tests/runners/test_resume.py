@@ -227,6 +227,48 @@ def test_resuming_an_earlier_checkpoint_supersedes_later_ones(
     assert checkpoint.latest(tmp_path / "superseded") == tmp_path / "superseded/model_3.pt"
 
 
+def test_an_error_before_an_iteration_is_done_moves_checkpoints_back(tmp_path: Path) -> None:
+    """Resumed from model_1 and stopped by an error of any kind in its first iteration, a run has lost nothing."""
+
+    class Stopping(SavingPendulumVecEnv):
+        error: BaseException | None = None
+
+        def step(self, actions: torch.Tensor) -> Any:
+            if self.error is not None:
+                raise self.error
+            return super().step(actions)
+
+    make_runner(tmp_path, save_interval=1).learn(4)
+    before = {file: file.read_bytes() for file in tmp_path.glob("*.pt")}
+    for error in (RuntimeError("simulator lost"), ValueError("settings"), OSError("disk"), SystemExit(1)):
+        env = Stopping()
+        runner = make_runner(tmp_path, env)
+        runner.load(tmp_path / "model_1.pt")
+        env.error = error
+        with pytest.raises(type(error)):
+            runner.learn(1)
+        assert {file: file.read_bytes() for file in tmp_path.glob("*.pt")} == before
+        assert not (tmp_path / "superseded").exists()
+    env.error = None
+    runner.learn(1)
+    assert checkpoint.latest(tmp_path) == tmp_path / "model_2.pt"
+    env.error = RuntimeError("later")
+    with pytest.raises(RuntimeError, match="later"):
+        runner.learn(1)
+    assert sorted(file.name for file in (tmp_path / "superseded").iterdir()) == ["model_2.pt", "model_3.pt"]
+
+
+def test_a_checkpoint_of_another_run_is_not_replaced(tmp_path: Path) -> None:
+    """A new run in an old folder keeps the old model_0.pt in superseded/; its own it writes again."""
+    make_runner(tmp_path).learn(1)
+    old = (tmp_path / "model_0.pt").read_bytes()
+    runner = make_runner(tmp_path, seed=7)
+    runner.learn(1)
+    runner.learn(1)
+    assert (tmp_path / "superseded/model_0.pt").read_bytes() == old
+    assert [folder.name for folder in tmp_path.glob("superseded*")] == ["superseded"]
+
+
 def test_one_training_per_folder(tmp_path: Path) -> None:
     """A second training in a folder that is being trained in is refused and changes nothing; afterwards it may."""
 
@@ -280,13 +322,23 @@ def test_environment_state_refused_for_any_reason(tmp_path: Path, capsys: pytest
     """Whatever exception the environment raises on its saved state, training goes on with new episodes."""
 
     class Refusing(SavingPendulumVecEnv):
+        refused = 0
+
         def load_state_dict(self, state: dict[str, Any]) -> None:
-            raise RuntimeError("sizes differ")
+            self.refused += 1
+            self.angle = state["angle"].clone()
+            if self.refused == 1:
+                raise RuntimeError("sizes differ")
+            super().load_state_dict(state)
 
     make_runner(tmp_path).learn(2)
-    runner = OnPolicyRunner(Refusing(), make_cfg(), tmp_path, "cpu", console="plain")
+    env = Refusing()
+    runner = OnPolicyRunner(env, make_cfg(), tmp_path, "cpu", console="plain")
     runner.load(tmp_path / "model_1.pt")
-    runner.learn(1)
+    angle = env.angle.clone()
+    env.step = lambda actions: pytest.fail(f"{torch.equal(env.angle, angle)}")  # type: ignore[method-assign]
+    with pytest.raises(pytest.fail.Exception, match="True"):  # none of the state that it has refused is left in it
+        runner.learn(1)
     assert "starts new episodes: it refuses the saved state: RuntimeError: sizes differ" in capsys.readouterr().out
 
 

@@ -8,17 +8,20 @@ a temporary file, which :func:`latest` does not see and :func:`clean_leftovers` 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import re
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
-from rslcore._files import TEMPORARY_SUFFIX, replacing
+from rslcore._files import TEMPORARY_SUFFIX, open_regular, replacing
+from rslcore.checkpoint.tensors import UnusableTensorError, own_tensors
 
 _MODEL_NAME = re.compile(r"model_(\d+)\.pt")
 
@@ -54,6 +57,8 @@ def read(
 ) -> dict[str, Any]:
     """Read a checkpoint file.
 
+    Every tensor of it, but for those in "infos", is contiguous and has memory of its own, whatever the file says.
+
     Args:
         path: The file.
         map_location: Device for the tensors; None keeps the one they were saved from.
@@ -62,33 +67,38 @@ def read(
 
     Raises:
         FileNotFoundError: There is no such file.
-        CheckpointError: The file is damaged, no checkpoint, or holds other objects than ``weights_only`` admits.
+        CheckpointError: The file is damaged, no checkpoint, no regular file, or holds other objects than
+            ``weights_only`` admits, or tensors without data.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"checkpoint: there is no file '{path}'")
-    if zipfile.is_zipfile(path) and not _is_intact(path):  # torch does not compare checksums
-        raise CheckpointError(f"checkpoint: '{path}' is damaged (the checksum of a part is wrong)")
-    try:
-        content = torch.load(path, map_location=map_location, weights_only=weights_only)
-    except pickle.UnpicklingError as error:
-        if not weights_only or not zipfile.is_zipfile(path):
+    with _opened(path) as file:
+        is_zip = False
+        try:
+            is_zip = zipfile.is_zipfile(file)
+            if is_zip and not _is_intact(file):  # torch does not compare checksums
+                raise CheckpointError(f"checkpoint: '{path}' is damaged (the checksum of a part is wrong)")
+            file.seek(0)
+            content = torch.load(file, map_location=map_location, weights_only=weights_only)
+            if not isinstance(content, dict):
+                raise CheckpointError(f"checkpoint: '{path}' must hold a dict, got {type(content).__name__}")
+            return own_tensors(content, leave=("infos",))
+        except CheckpointError:
+            raise
+        except UnusableTensorError as error:
+            raise CheckpointError(f"checkpoint: '{path}': {error}") from error
+        except Exception as error:  # a damaged zip or pickle makes the parser raise anything
+            if isinstance(error, pickle.UnpicklingError) and weights_only and is_zip:
+                raise CheckpointError(
+                    f"checkpoint: '{path}' holds Python objects other than tensors and plain values. Such a file can "
+                    "run any code while it is read; if you trust its source, load it with `weights_only=False`"
+                ) from error
             raise CheckpointError(f"checkpoint: '{path}' is damaged or no checkpoint ({_first_line(error)})") from error
-        raise CheckpointError(
-            f"checkpoint: '{path}' holds Python objects other than tensors and plain values. Such a file can run any "
-            "code while it is read; if you trust its source, load it with `weights_only=False`"
-        ) from error
-    except Exception as error:  # a damaged pickle makes the parser raise anything
-        raise CheckpointError(f"checkpoint: '{path}' is damaged or no checkpoint ({_first_line(error)})") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"checkpoint: '{path}' must hold a dict, got {type(content).__name__}")
-    return content
 
 
 def latest(run_dir: str | os.PathLike[str]) -> Path | None:
     """Return the ``model_{iteration}.pt`` of the highest iteration in a run folder, None where there is none.
 
-    Damaged files, cut short or with wrong checksums, are passed over.
+    Damaged files, cut short or with wrong checksums, are passed over, and so are pipes and devices of such a name.
     """
     folder = Path(run_dir)
     if not folder.is_dir():
@@ -101,6 +111,7 @@ def resolve(path: str | os.PathLike[str]) -> Path:
 
     Raises:
         FileNotFoundError: There is nothing of that name, or the folder holds no checkpoint.
+        CheckpointError: It is neither a folder nor a regular file.
     """
     path = Path(path)
     if path.is_dir():
@@ -108,9 +119,10 @@ def resolve(path: str | os.PathLike[str]) -> Path:
         if found is None:
             raise FileNotFoundError(f"checkpoint: no 'model_*.pt' in the folder '{path}'")
         return found
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"checkpoint: there is no file or folder '{path}'")
-    return path
+    with _opened(path):
+        return path
 
 
 def clean_leftovers(run_dir: str | os.PathLike[str]) -> list[Path]:
@@ -124,39 +136,72 @@ def clean_leftovers(run_dir: str | os.PathLike[str]) -> list[Path]:
         writer = file.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
         if writer.isdecimal() and int(writer) != os.getpid() and _is_alive(int(writer)):
             continue
-        file.unlink(missing_ok=True)
-        removed.append(file)
+        if file.is_symlink() or not file.is_dir():
+            file.unlink(missing_ok=True)
+            removed.append(file)
     return removed
 
 
 def supersede(run_dir: str | os.PathLike[str], iteration: int) -> list[Path]:
     """Move the checkpoints after an iteration to ``superseded/``: they are of a branch that is not continued.
 
-    So the latest checkpoint of a run folder is always of the branch that is being trained.
+    So the latest checkpoint of a run folder is always of the branch that is being trained. Nothing is replaced: where
+    that folder has a file of the same name, of an earlier branch, they go to ``superseded_2/``, and so on.
 
     Args:
         run_dir: Run folder.
         iteration: Iteration that the training continues from; its checkpoint and earlier ones stay.
 
     Returns:
-        The new places of the files, by iteration. A file superseded earlier under the same name is replaced.
+        The new places of the files, by iteration.
     """
-    later = [(number, file) for number, file in _numbered(Path(run_dir)) if number > iteration]
-    folder = Path(run_dir) / "superseded"
-    if later:
-        folder.mkdir(exist_ok=True)
-    return [file.replace(folder / file.name) for _, file in sorted(later)]
+    later = sorted((number, file) for number, file in _numbered(Path(run_dir)) if number > iteration)
+    if not later:
+        return []
+    folder, attempt = Path(run_dir) / "superseded", 1
+    while folder.is_symlink() or any(os.path.lexists(folder / file.name) for _, file in later):
+        attempt += 1
+        folder = folder.with_name(f"superseded_{attempt}")
+    folder.mkdir(exist_ok=True)
+    return [file.replace(folder / file.name) for _, file in later]
+
+
+def restore_superseded(moved: Iterable[Path]) -> None:
+    """Move back what :func:`supersede` has moved: the other branch was never begun."""
+    for file in moved:
+        file.replace(file.parent.parent / file.name)
+        with contextlib.suppress(OSError):  # it holds other files
+            file.parent.rmdir()
 
 
 def _numbered(folder: Path) -> list[tuple[int, Path]]:
-    """Return iteration and file of every ``model_{iteration}.pt``."""
-    return [(int(match[1]), file) for file in folder.iterdir() if (match := _MODEL_NAME.fullmatch(file.name))]
+    """Return iteration and file of every ``model_{iteration}.pt`` that is a regular file, or a link to one."""
+    named = [(match, file) for file in folder.iterdir() if (match := _MODEL_NAME.fullmatch(file.name))]
+    return [(int(match[1]), file) for match, file in named if file.is_file()]
 
 
-def _is_intact(path: Path) -> bool:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a checkpoint for reading.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        CheckpointError: It is no regular file, or cannot be read.
+    """
+    try:
+        descriptor = open_regular(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"checkpoint: there is no file '{path}'") from error
+    except OSError as error:
+        raise CheckpointError(f"checkpoint: '{path}' cannot be read: {error.strerror}") from error
+    with open(descriptor, "rb") as file:
+        yield file
+
+
+def _is_intact(file: Path | BinaryIO) -> bool:
     """Return whether all of a file of torch's zip format is there, with the right checksums."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             return archive.testzip() is None
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
         return False

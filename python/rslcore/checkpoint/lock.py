@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from rslcore._files import open_regular
 from rslcore.checkpoint.files import CheckpointError
 
 try:
@@ -20,8 +21,24 @@ except ModuleNotFoundError:  # Windows
 _LOCK_NAME = ".lock"
 
 
+class RunDirLock:
+    """The right to train in a run folder, for as long as the block of :func:`lock` lasts."""
+
+    def __init__(self, run_dir: str | os.PathLike[str]) -> None:
+        """Remember which folder it is, whatever becomes of its name."""
+        self.run_dir = Path(run_dir).absolute()
+        self._folder = os.stat(self.run_dir)
+
+    def is_in_place(self) -> bool:
+        """Return whether the folder is still there, under its name: it may have been deleted, or moved away."""
+        try:
+            return os.path.samestat(os.stat(self.run_dir), self._folder)
+        except OSError:
+            return False
+
+
 @contextlib.contextmanager
-def lock(run_dir: str | os.PathLike[str]) -> Iterator[None]:
+def lock(run_dir: str | os.PathLike[str]) -> Iterator[RunDirLock]:
     """Keep other trainings out of a run folder for the length of the block; the death of the process ends it too.
 
     The file ``.lock`` stays, and holds the number of the last process. Without effect where the system or the file
@@ -32,12 +49,15 @@ def lock(run_dir: str | os.PathLike[str]) -> Iterator[None]:
 
     Raises:
         CheckpointError: Another training holds the folder.
+        OSError: ``.lock`` is a link or no regular file, or the folder is not writable.
     """
     Path(run_dir).mkdir(parents=True, exist_ok=True)
+    held = RunDirLock(run_dir)
     if fcntl is None:
-        yield
+        yield held
         return
-    with open(Path(run_dir) / _LOCK_NAME, "a+", encoding="utf-8") as file:
+    descriptor = open_regular(Path(run_dir) / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    with open(descriptor, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -52,4 +72,4 @@ def lock(run_dir: str | os.PathLike[str]) -> Iterator[None]:
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        yield
+        yield held

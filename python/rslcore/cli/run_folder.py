@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import fnmatch
 import importlib.metadata
 import importlib.util
 import platform
@@ -22,13 +23,15 @@ from typing import Any
 
 import yaml
 
-from rslcore._files import replacing
+from rslcore._files import open_regular, replacing
 from rslcore.cli.errors import CliError
 
 PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium", "envpool")
 """Packages whose versions are kept with a run."""
-OVERWRITTEN = ("params", "git")
-"""Subfolders whose files a resumed run replaces; all others are appended to or get new names."""
+OVERWRITTEN = "params"
+"""Subfolder whose files a resumed run replaces; all others are appended to or get new names."""
+MADE = ("params/*", "git/*", "events.out.tfevents.*", "wandb_run.txt")
+"""New files that a run makes before its first iteration ends, as it is resumed; checkpoints are not among them."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -88,7 +91,11 @@ def read(folder: Path) -> RunSettings | None:
 
 @contextlib.contextmanager
 def unchanged_on_error(folder: Path, *, new: bool) -> Iterator[None]:
-    """Leave a run folder as it was where the block ends with a `CliError`; a new one is removed."""
+    """Leave a run folder as it was where the block ends with a `CliError`; a new one is removed.
+
+    For who holds the lock of the folder. What others may have written into it meanwhile, as the command play does,
+    stays.
+    """
     before = {} if new else {path: _content(path) for path in _files(folder)}
     try:
         yield
@@ -96,7 +103,8 @@ def unchanged_on_error(folder: Path, *, new: bool) -> Iterator[None]:
         if new:
             shutil.rmtree(folder, ignore_errors=True)
         for path in set(_files(folder)) - before.keys():
-            path.unlink()
+            if any(fnmatch.fnmatch(path.relative_to(folder).as_posix(), pattern) for pattern in MADE):
+                path.unlink()
         for path, content in before.items():
             if content is not None and _content(path) != content:
                 with replacing(path) as file:
@@ -165,7 +173,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _content(path: Path) -> bytes | None:
     """Return the content of a file that a resumed run replaces, None for others, which may be large."""
-    return path.read_bytes() if path.parent.name in OVERWRITTEN else None
+    return path.read_bytes() if path.parent.name == OVERWRITTEN else None
 
 
 def _versions() -> dict[str, str]:
@@ -174,7 +182,8 @@ def _versions() -> dict[str, str]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with open(open_regular(path), encoding="utf-8") as file:
+            content = yaml.load(file, Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CliError(f"cannot read '{path}' ({str(error).splitlines()[0]})") from error
     if not isinstance(content, dict):

@@ -27,6 +27,7 @@ from rslcore.cli.packages import error_text
 from rslcore.config import DistillationRunnerCfg, EngineName, OnPolicyRunnerCfg, RunnerCfg
 
 if TYPE_CHECKING:
+    from rslcore.checkpoint import RunDirLock
     from rslcore.runners import OnPolicyRunner
     from rslcore.tasks import TaskSpec
 
@@ -114,8 +115,13 @@ def run(arguments: Sequence[str]) -> int:
     folder = job.resumed_folder or run_folder.create(
         options.log_dir, job.cfg.experiment_name or job.spec.name, job.cfg.run_name
     )
-    with _file_errors(folder), run_folder.unchanged_on_error(folder, new=job.resumed_folder is None):
+    with (
+        _file_errors(folder),
+        _locked(folder) as lock,
+        run_folder.unchanged_on_error(folder, new=job.resumed_folder is None),
+    ):
         runner = make_runner(env, job.cfg, folder, device, "json" if options.json else "auto", "train")
+        runner.run_dir_lock = lock
         _load(job, runner)
         if job.checkpoint is not None:
             _settle_with_checkpoint(job, runner, arguments)
@@ -150,6 +156,17 @@ def _load(job: _Job, runner: OnPolicyRunner) -> None:
     if file is not None:
         with user_errors(f"train: {file}"):
             runner.load(file)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[RunDirLock]:
+    """Keep other trainings out of a run folder, before anything in it is touched."""
+    from rslcore import checkpoint
+
+    with contextlib.ExitStack() as stack:
+        with user_errors("train"):
+            lock = stack.enter_context(checkpoint.lock(folder))
+        yield lock
 
 
 @contextlib.contextmanager
@@ -302,13 +319,21 @@ def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> bool:
     try:
         runner.learn(total - first, init_at_random_ep_len=job.cfg.init_at_random_ep_len)
     except KeyboardInterrupt:
-        print(f"Interrupted. Continue with: {_command('train', '--resume', folder)}", file=sys.stderr)
+        print(f"Interrupted. {_how_to_continue(folder)}", file=sys.stderr)
         return False
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         if runner.next_iteration > first:  # the settings are good, this is something else
             raise
         raise CliError(f"train: {error_text(error)}") from error
     return True
+
+
+def _how_to_continue(folder: Path) -> str:
+    from rslcore import checkpoint
+
+    if checkpoint.latest(folder) is None or run_folder.read(folder) is None:
+        return f"There is nothing to continue from in {folder}"
+    return f"Continue with: {_command('train', '--resume', folder)}"
 
 
 def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str, *, interrupted: bool) -> None:

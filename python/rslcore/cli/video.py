@@ -89,9 +89,12 @@ def record(env: VecEnv, policy: Policy, file: Path, seconds: float) -> Path:
             observations, _, dones, _ = env.step(policy(observations))
             reset_policy(policy, dones)
     file.parent.mkdir(parents=True, exist_ok=True)
+    write = _write_mp4
     if file.suffix == ".gif" or not has_ffmpeg():
-        return _write_gif(frames, file.with_suffix(".gif"), step_dt)
-    return _write_mp4(frames, file, step_dt)
+        file, write = file.with_suffix(".gif"), _write_gif
+    if file.is_symlink():  # what it points to is not ours
+        file.unlink()
+    return write(frames, file, step_dt)
 
 
 def _draws(backend: str) -> bool:

@@ -156,7 +156,8 @@ class RandomNetworkDistillation(nn.Module):
         self.update_counter = int(state["update_counter"])
         self.weight = self._scheduled_weight()
         if isinstance(self.reward_normalizer, EmpiricalDiscountedVariationNormalization):
-            self.reward_normalizer.discounted_avg = state["discounted_avg"].to(self.device, copy=True)
+            dtype = self.reward_normalizer.emp_norm._mean.dtype
+            self.reward_normalizer.discounted_avg = state["discounted_avg"].to(self.device, dtype, copy=True)
 
     def _scheduled_weight(self) -> float:
         """Weight at env step ``update_counter``."""

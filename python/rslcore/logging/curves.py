@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rslcore._files import replacing
 from rslcore.logging.metrics_file import read_metrics
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def plot_curves(run_dir: str | os.PathLike[str], *, title: str | None = None) ->
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     path = Path(run_dir) / "curves.png"
-    figure.savefig(path, dpi=110)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=110, format="png")
     return path
 
 

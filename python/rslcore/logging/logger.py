@@ -111,15 +111,22 @@ class Logger:
         """Class name of the writer that the configuration asks for, or "tensorboard"."""
         return writer_name(self.cfg)
 
-    def init_logging_writer(self) -> None:
-        """Open the writer and metrics.jsonl, and store configuration and code state; :meth:`log` may follow."""
+    def init_logging_writer(self, first_iteration: int = 0) -> None:
+        """Open the writer and metrics.jsonl, and store configuration and code state; :meth:`log` may follow.
+
+        What the folder has recorded of ``first_iteration`` and later ones, before training went back to it, gives way.
+        """
         self._learn_time = 0.0
         self._numbers = None  # those of an iteration that did not end
         if self.log_dir is None or self.disable_logs:
             return
         Path(self.log_dir).mkdir(parents=True, exist_ok=True)
-        self.writer = make_writer(self.cfg, self.log_dir)
         self._metrics = MetricsFile(self.log_dir)
+        earlier = self._metrics.records()
+        goes_back = any(record["iteration"] >= first_iteration for record in earlier)
+        self.writer = make_writer(self.cfg, self.log_dir, first_iteration if goes_back else None)
+        if goes_back:
+            self._repeat_times([record for record in earlier if record["iteration"] < first_iteration], first_iteration)
         files = store_code_state(self.log_dir, self.git_status_repos)
         for file in files:
             self.console.message(f"Code state (git commit, status, diff) stored in: {file}")
@@ -233,6 +240,10 @@ class Logger:
         """Hand a checkpoint file to the writer, if it stores such."""
         self._tell_writer("save_model", path, it)
 
+    def is_in_place(self) -> bool:
+        """Return whether what was written is still in the run folder: metrics.jsonl may have been deleted."""
+        return self._metrics is None or self._metrics.is_in_place()
+
     def flush(self) -> None:
         """Give the terminal back and write out what is held in memory."""
         self.console.close()
@@ -302,16 +313,28 @@ class Logger:
             scalars = report.scalars()
             for tag, value in scalars.items():
                 self.writer.add_scalar(tag, value, report.iteration)
-            if not isinstance(self.writer, WandbLogWriter):  # whose steps must not go back
-                for tag in ("Train/mean_reward", "Train/mean_episode_length"):
-                    if tag in scalars:
-                        self.writer.add_scalar(f"{tag}/time", scalars[tag], int(report.total_time))
+            self._write_by_time(scalars, report.total_time)
             if self.log_dir is not None and hasattr(self.writer, "save_video"):
                 for video in sorted(set(Path(self.log_dir).rglob("*.mp4")) - self._videos):
                     self._videos.add(video)
                     self.writer.save_video(video, report.iteration)
         if self._metrics is not None:
             self._metrics.write(report.record())
+
+    def _write_by_time(self, scalars: Mapping[str, Any], total_time: float) -> None:
+        """Write what rsl_rl also draws over the seconds of training."""
+        if isinstance(self.writer, WandbLogWriter):  # whose steps must not go back
+            return
+        for tag in ("Train/mean_reward", "Train/mean_episode_length"):
+            if scalars.get(tag) is not None:
+                self.writer.add_scalar(f"{tag}/time", scalars[tag], int(total_time))
+
+    def _repeat_times(self, earlier: Iterable[Mapping[str, Any]], purge_step: int) -> None:
+        """Write again what TensorBoard takes for later than ``purge_step`` as its steps are seconds."""
+        if writer_name(self.cfg) == "tensorboard":
+            for record in earlier:
+                if (record.get("total_time") or 0) >= purge_step:
+                    self._write_by_time(record, record["total_time"])
 
     def _tell_writer(self, method: str, *arguments: Any) -> None:  # noqa: ANN401
         """Call a method that only some writers have (TensorBoard's has none of rsl_rl's)."""

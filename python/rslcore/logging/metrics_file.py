@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rslcore._files import replacing
+from rslcore._files import open_regular, replacing
 
 FILE_NAME = "metrics.jsonl"
 
@@ -31,9 +31,18 @@ class MetricsFile:
         """Append one record; ``record["iteration"]`` is its number. NaN and infinity are written as null."""
         if self._file is None:
             self._cut_back(record["iteration"])
-            self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115
+            descriptor = open_regular(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            self._file = open(descriptor, "a", encoding="utf-8")  # noqa: SIM115
         self._file.write(to_json(record) + "\n")
         self._file.flush()
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the records there are."""
+        return read_metrics(self.path) if self.path.is_file() else []
+
+    def is_in_place(self) -> bool:
+        """Return whether the file that is open for writing still has its name."""
+        return self._file is None or self.path.exists()
 
     def close(self) -> None:
         """Close the file; the next record opens it again."""
@@ -42,9 +51,9 @@ class MetricsFile:
             self._file = None
 
     def _cut_back(self, iteration: int) -> None:
-        if not self.path.exists():
+        if not self.path.is_file():
             return
-        kept = [record for record in read_metrics(self.path) if record["iteration"] < iteration]
+        kept = [record for record in self.records() if record["iteration"] < iteration]
         with replacing(self.path) as file:
             file.write("".join(to_json(record) + "\n" for record in kept).encode())
 

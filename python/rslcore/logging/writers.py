@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -12,14 +13,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rslcore._files import replacing
 from rslcore.utils import resolve_class
+
+_WANDB_RUN = "wandb_run.txt"
+"""File of a run folder: id of its first run."""
 
 
 class LogWriter(ABC):
     """Base of the writers named by ``cfg["logger"]["class_name"]``; the names are those of rsl_rl 5.5.1.
 
     Only :meth:`add_scalar` has to be written, the others do nothing unless overridden. The constructor gets ``log_dir``
-    and the other keys of ``cfg["logger"]``.
+    and the other keys of ``cfg["logger"]``; and, if it takes that, ``purge_step``: the iteration that training begins
+    with in a folder that has seen it and later ones already, None where there is nothing of that kind.
     """
 
     @abstractmethod
@@ -45,8 +51,16 @@ class LogWriter(ABC):
 class WandbLogWriter(LogWriter):
     """Weights & Biases, and TensorBoard files beside it."""
 
-    def __init__(self, log_dir: str, project_name: str) -> None:
+    def __init__(self, log_dir: str, project_name: str, purge_step: int | None = None) -> None:
         """Start a run named like the log folder, of the entity in ``WANDB_USERNAME`` if that is set.
+
+        A run's steps never go back, so every training is a run of its own. All those of one folder are in one group;
+        the configuration of the second and later ones names the first, "continues", whose id the folder keeps.
+
+        Args:
+            log_dir: Run folder.
+            project_name: Project of the run.
+            purge_step: First iteration, where the folder has seen it already.
 
         Raises:
             ModuleNotFoundError: wandb is not installed.
@@ -56,13 +70,19 @@ class WandbLogWriter(LogWriter):
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("logger 'WandbLogWriter' needs wandb: pip install 'rslcore[wandb]'") from error
         self._wandb = wandb
-        self._tensorboard = tensorboard_writer(log_dir)
-        wandb.init(
+        self._tensorboard = tensorboard_writer(log_dir, purge_step)
+        kept = Path(log_dir) / _WANDB_RUN
+        first = kept.read_text(encoding="utf-8").strip() if kept.is_file() else None
+        run = wandb.init(
             project=project_name,
             entity=os.environ.get("WANDB_USERNAME"),
             name=Path(log_dir).name,
-            config={"log_dir": log_dir},
+            group=Path(log_dir).name,
+            config={"log_dir": log_dir} | ({} if first is None else {"continues": first}),
         )
+        if first is None and run is not None:
+            with replacing(kept) as file:
+                file.write(f"{run.id}\n".encode())
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None:
         """Record one value at an iteration, in both places."""
@@ -91,11 +111,14 @@ class WandbLogWriter(LogWriter):
         self._wandb.finish()
 
 
-def tensorboard_writer(log_dir: str) -> Any:  # noqa: ANN401
-    """Return a TensorBoard ``SummaryWriter`` that flushes every ten seconds."""
+def tensorboard_writer(log_dir: str, purge_step: int | None = None) -> Any:  # noqa: ANN401
+    """Return a TensorBoard ``SummaryWriter`` that flushes every ten seconds.
+
+    With ``purge_step``, TensorBoard forgets what the folder has recorded at that step and later ones.
+    """
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(log_dir=log_dir, flush_secs=10)
+    return SummaryWriter(log_dir=log_dir, flush_secs=10, purge_step=purge_step)
 
 
 def writer_name(cfg: Mapping[str, Any]) -> str:
@@ -104,13 +127,14 @@ def writer_name(cfg: Mapping[str, Any]) -> str:
     return str(logger if isinstance(logger, str) else logger["class_name"])
 
 
-def make_writer(cfg: Mapping[str, Any], log_dir: str) -> Any:  # noqa: ANN401
+def make_writer(cfg: Mapping[str, Any], log_dir: str, purge_step: int | None = None) -> Any:  # noqa: ANN401
     """Make the writer a training configuration asks for.
 
     Args:
         cfg: ``cfg["logger"]`` is "tensorboard" (or absent), or a dict with ``class_name`` ("WandbLogWriter",
             "module:Class") and the arguments of that class. "wandb" with ``cfg["wandb_project"]`` is deprecated.
         log_dir: Run folder.
+        purge_step: Iteration that training begins with, where the folder has seen it already.
 
     Raises:
         ValueError: The name is unknown, or of a service that is not supported.
@@ -118,7 +142,7 @@ def make_writer(cfg: Mapping[str, Any], log_dir: str) -> Any:  # noqa: ANN401
     """
     name = writer_name(cfg)
     if name == "tensorboard":
-        return tensorboard_writer(log_dir)
+        return tensorboard_writer(log_dir, purge_step)
     logger = cfg["logger"]
     if isinstance(logger, str):
         if name == "wandb":
@@ -138,6 +162,8 @@ def make_writer(cfg: Mapping[str, Any], log_dir: str) -> Any:  # noqa: ANN401
         raise ValueError(
             f"Logger: `logger` must be 'tensorboard', 'WandbLogWriter' or 'module:Class', got '{name}' ({error})"
         ) from error
+    if "purge_step" in inspect.signature(writer_class).parameters:
+        arguments = {"purge_step": purge_step, **arguments}
     return writer_class(log_dir=log_dir, **arguments)
 
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from rslcore import checkpoint
 from rslcore.algorithms import Distillation
 from rslcore.runners.on_policy_runner import OnPolicyRunner
 
@@ -36,6 +35,4 @@ class DistillationRunner(OnPolicyRunner):
     def _check_loadable(self, content: dict[str, Any], load_cfg: dict[str, bool] | None, strict: bool) -> None:
         if type(self.alg).load is Distillation.load:
             content, load_cfg = self.alg.readable(content, load_cfg)
-            checkpoint.check_compatible(
-                self.alg.save(), content, optimizer=self.alg.optimizer, load_cfg=load_cfg, strict=strict
-            )
+            self._check_parts(content, load_cfg, strict)

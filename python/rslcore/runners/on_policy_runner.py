@@ -14,25 +14,21 @@ from typing import Any
 import torch
 
 from rslcore import checkpoint
-from rslcore.algorithms import PPO
-from rslcore.algorithms.distillation import PLAIN_NOISE
 from rslcore.config import Cfg, RunnerCfg
 from rslcore.export import export_to_jit, export_to_onnx
 from rslcore.logging import Logger
+from rslcore.runners.checkpointed_runner import CheckpointedRunner, diverged
 from rslcore.runners.clock import IterationClock
 from rslcore.runners.distributed import join_processes
+from rslcore.runners.divergence import excess
 from rslcore.runners.interrupt import DeferredInterrupt
-from rslcore.runners.resume_state import ResumeState
 from rslcore.runners.step_checks import StepChecks
 from rslcore.utils import JointRead, require, resolve_callable
-
-_LARGEST_PARAMETER = 1e18
-"""The product of two larger numbers overflows float32."""
 
 _RUN_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "algorithm")
 
 
-class OnPolicyRunner:
+class OnPolicyRunner(CheckpointedRunner):
     """Runs rollouts and updates, logs them and saves checkpoints; names and behaviour as rsl_rl 5.5.1.
 
     Differences, all on the side of the user:
@@ -45,15 +41,10 @@ class OnPolicyRunner:
     * An iteration that is done is not repeated: ``learn`` after ``load`` (or after ``learn``) starts with the number
       behind the last finished one, where rsl_rl uses that number twice. ``current_learning_iteration`` is the number of
       the last finished iteration, as there; setting it makes the next ``learn`` start with that number.
-    * ``load`` refuses what does not fit before it changes anything, and reads with ``weights_only=True``.
+    * ``load`` refuses what does not fit before it changes anything, models that have seen other observation groups
+      included, and reads with ``weights_only=True``. What has diverged is never saved.
     * Environments may lack ``cfg`` and ``episode_length_buf``; several processes also train on the CPU.
     """
-
-    alg: Any
-    """The algorithm."""
-
-    current_learning_iteration: int
-    """Number of the last finished iteration; 0 before the first."""
 
     required_keys: tuple[str, ...] = _RUN_KEYS + ("actor", "critic")
     """What the configuration must have."""
@@ -106,20 +97,10 @@ class OnPolicyRunner:
             console=console or ("none" if log_dir is None else "plain"),
         )
         algorithm_class: Any = resolve_callable(self.cfg["algorithm"]["class_name"])
+        obs = env.get_observations()
         with self.logger.console.quiet():
-            self.alg = algorithm_class.construct_algorithm(env.get_observations(), env, self.cfg, device)
-        self.current_learning_iteration = 0
-        self._last_finished: int | None = None
-        self._resume: ResumeState | None = None
-        self._loaded_from: Path | None = None
-        self._updating = False
-        """Whether parameters and optimizer are somewhere between two iterations."""
-
-    @property
-    def next_iteration(self) -> int:
-        """Number of the iteration that ``learn`` starts with."""
-        done = self._last_finished == self.current_learning_iteration
-        return self.current_learning_iteration + 1 if done else self.current_learning_iteration
+            self.alg = algorithm_class.construct_algorithm(obs, env, self.cfg, device)
+        self._start_unsaved(obs)
 
     def learn(self, num_learning_iterations: int, init_at_random_ep_len: bool = False) -> None:
         """Train for a number of iterations.
@@ -136,92 +117,13 @@ class OnPolicyRunner:
             KeyboardInterrupt: Ctrl-C. The first one lets the iteration end and saves it, a second one ends at once.
         """
         writes_files = self.logger.log_dir is not None and not self.logger.disable_logs
-        with checkpoint.lock(str(self.logger.log_dir)) if writes_files else contextlib.nullcontext():
-            self._learn(num_learning_iterations, init_at_random_ep_len)
-
-    def save(self, path: str | os.PathLike[str], infos: dict[str, Any] | None = None) -> None:
-        """Write a checkpoint that rsl_rl 5.5.1 and this class load, replacing ``path`` in one step.
-
-        Args:
-            path: The file.
-            infos: Returned by :meth:`load`. Values other than tensors and plain ones make the file load with
-                ``weights_only=False`` only.
-        """
-        content = self.alg.save()
-        content["iter"] = self.current_learning_iteration
-        content["infos"] = infos
-        content["rslcore_state"] = ResumeState.capture(
-            self.alg,
-            self.env,
-            self.logger,
-            self.device,
-            finished=self._last_finished == self.current_learning_iteration,
-        )
-        unsafe = checkpoint.first_not_plain(infos, "infos")
-        if unsafe is not None:
-            warnings.warn(
-                f"OnPolicyRunner.save: {unsafe} is neither a tensor nor a plain value; '{path}' will load with "
-                "`weights_only=False` only",
-                stacklevel=2,
-            )
-        checkpoint.write(content, path)
-        self.logger.save_model(str(path), self.current_learning_iteration)
-
-    def load(
-        self,
-        path: str | os.PathLike[str],
-        load_cfg: dict[str, bool] | None = None,
-        strict: bool = True,
-        map_location: torch.device | str | None = None,
-        *,
-        weights_only: bool = True,
-    ) -> Any:  # noqa: ANN401
-        """Load a checkpoint of this class or of rsl_rl 4 and 5.
-
-        Models, optimizer and counters are set at once. Random state and the state of the environment follow when
-        ``learn`` starts, so that loading a policy to play it touches neither.
-
-        Args:
-            path: The file.
-            load_cfg: Which of "actor", "critic", "optimizer", "iteration", "rnd" to load; None means all. Random
-                state, totals and environment go with "iteration".
-            strict: Refuse missing and surplus entries.
-            map_location: Device to read the tensors to, from where they are copied to their place; None means the CPU.
-            weights_only: Refuse files with other objects than tensors and plain values; such files can run any code
-                while they are read.
-
-        Returns:
-            The ``infos`` the checkpoint was saved with.
-
-        Raises:
-            FileNotFoundError: There is no such file.
-            ValueError: The file is damaged, or does not fit the models; nothing has been changed.
-        """
-        content = checkpoint.read(path, map_location or "cpu", weights_only=weights_only)
-        if isinstance(actor := content.get("actor_state_dict"), dict):
-            own = self.alg.get_policy().state_dict()  # a model of the user's may have a "std" of its own
-            content["actor_state_dict"] = {  # rsl_rl 4.x named its noise otherwise
-                name if name in own else PLAIN_NOISE.get(name, name): tensor for name, tensor in actor.items()
-            }
-        self._check_loadable(content, load_cfg, strict)
-        if load_cfg is None or load_cfg.get("iteration"):
-            if not isinstance(content.get("iter"), int):
-                raise checkpoint.CheckpointError(
-                    f"checkpoint: 'iter' must be an int, got {type(content.get('iter')).__name__}"
-                )
-            if content.get("rslcore_state") is not None:
-                ResumeState.check(content["rslcore_state"], self.logger)
-        if self.alg.load(content, load_cfg, strict):
-            self.current_learning_iteration = content["iter"]
-            # Files of rsl_rl have no such state; they are written after an iteration.
-            state = content.get("rslcore_state")
-            self._last_finished = content["iter"] if state is None or state["finished"] else None
-            self._resume = None if state is None else ResumeState(state)
-            if state is not None:
-                self.logger.load_state_dict(state["logger"])
-            self._updating = False
-            self._loaded_from = Path(path).resolve()
-        return content.get("infos")
+        held = self.run_dir_lock
+        takes = writes_files and held is None
+        with checkpoint.lock(str(self.logger.log_dir)) if takes else contextlib.nullcontext(held) as self.run_dir_lock:
+            try:
+                self._learn(num_learning_iterations, init_at_random_ep_len)
+            finally:
+                self.run_dir_lock = held
 
     def get_inference_policy(self, device: torch.device | str | None = None) -> Any:  # noqa: ANN401
         """Return the policy in evaluation mode, moved to ``device`` if one is given."""
@@ -242,18 +144,6 @@ class OnPolicyRunner:
         """Have commit and uncommitted changes of the repository around a file stored in the run folder."""
         self.logger.git_status_repos.append(repo_file_path)
 
-    def _check_loadable(self, content: dict[str, Any], load_cfg: dict[str, bool] | None, strict: bool) -> None:
-        """Refuse a checkpoint that does not fit the algorithm, before anything is changed."""
-        if type(self.alg).load is PPO.load:  # an algorithm with its own `load` knows itself what it accepts
-            checkpoint.check_compatible(
-                self.alg.save(),
-                content,
-                optimizer=self.alg.optimizer,
-                rnd_optimizer=None if self.alg.rnd is None else self.alg.rnd.optimizer,
-                load_cfg=load_cfg,
-                strict=strict,
-            )
-
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
         with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
             env_restored = self._resume is not None and self._resume.restore_env(
@@ -270,35 +160,40 @@ class OnPolicyRunner:
         if self.is_distributed:
             self.logger.console.message(f"Synchronizing parameters for rank {self.gpu_global_rank}...")
             self.alg.broadcast_parameters()
-        self.logger.init_logging_writer()
+        start_it = self.next_iteration
+        self.logger.init_logging_writer(start_it)
         if self._resume is not None:
             self._resume.restore_random(self.device, self.gpu_global_rank)
             self._resume = None
 
-        start_it = self.next_iteration
         total_it = start_it + num_learning_iterations
         self._announce(start_it, total_it)
-        saved_iteration = self._save_at_start()
-        self.logger.console.start(start_it, total_it)
         # Processes that train together must stop together: there, Ctrl-C is left alone.
         interrupt = DeferredInterrupt(self.logger.console.notice, enabled=not self.is_distributed)
         try:
+            saved_iteration = self._save_at_start()
+            self.logger.console.start(start_it, total_it)
             with interrupt:
                 for it in range(start_it, total_it):
                     if interrupt.requested:
                         break
                     obs = self._iterate(obs, it, start_it, total_it)
                     if self.logger.writer is not None and it % self.cfg["save_interval"] == 0:
-                        self.save(self._model_path())
+                        self._save_in_run_dir()
                         saved_iteration = it
                 if self.logger.writer is not None and saved_iteration != self.current_learning_iteration:
-                    self.save(self._model_path())
+                    self._save_in_run_dir()
             if interrupt.requested:
                 raise KeyboardInterrupt
         except KeyboardInterrupt:
             self._end_after_interrupt(save=not interrupt.requested)
             raise
         except BaseException:
+            with contextlib.suppress(OSError):  # the folder may be gone, which is told below
+                checkpoint.restore_superseded(self._superseded)
+            self._superseded = []
+            if self.logger.writer is not None and not self._updating:
+                self._check_run_dir()
             self.logger.flush()
             raise
         self.logger.stop_logging_writer()
@@ -325,10 +220,11 @@ class OnPolicyRunner:
             clock.end_rollout()
             self.alg.compute_returns(obs)
         self._updating = True
-        losses = self._update(it, joint)
+        losses = self._update(it, joint, saves=it % self.cfg["save_interval"] == 0 or it == total_it - 1)
         self._updating = False
         collect_time, learn_time = clock.stop()
         self.current_learning_iteration = self._last_finished = it
+        self._superseded = []
         self.logger.log(
             it=it,
             start_it=start_it,
@@ -366,38 +262,27 @@ class OnPolicyRunner:
         join(joint)
         return joint
 
-    def _update(self, iteration: int, joint: JointRead | None) -> dict[str, float]:
+    def _update(self, iteration: int, joint: JointRead | None, *, saves: bool) -> dict[str, float]:
         """Let the algorithm learn; returns its losses.
 
         Raises:
             ValueError: The update diverged; it is refused before it can be saved. Or it was refused the rollout.
         """
-        saves = iteration % self.cfg["save_interval"] == 0  # what the last step did shows in no loss
-        largest = joint.add(self._largest_parameter) if saves and joint is not None else []
+        # What the last step did shows in no loss.
+        share = joint.add(lambda: excess(self.alg)) if saves and joint is not None else []
         try:
             losses = self.alg.update()
         except RuntimeError:  # e.g. of sampling with a mean that is NaN
-            self._check_parameters(iteration, self._largest_parameter().item())
+            self._check_divergence(iteration, excess(self.alg).item())
             raise
         if joint is not None:
             joint.fetch()
         for name, loss in losses.items():
             if not math.isfinite(loss):
-                raise ValueError(_diverged(f"the loss '{name}' must be finite, got {float(loss)}", iteration))
+                raise ValueError(diverged(f"the loss '{name}' must be finite, got {float(loss)}", iteration))
         if saves:
-            self._check_parameters(iteration, largest[0] if largest else self._largest_parameter().item())
+            self._check_divergence(iteration, share[0] if share else excess(self.alg).item())
         return losses
-
-    def _largest_parameter(self) -> torch.Tensor:
-        """Magnitude of the policy's largest parameter []."""
-        parameters = [p.detach() for p in self.alg.get_policy().parameters() if p.numel()]
-        return torch.stack(torch._foreach_norm(parameters, math.inf)).max()
-
-    def _check_parameters(self, iteration: int, largest: float) -> None:
-        """Refuse parameters that have diverged."""
-        if not largest < _LARGEST_PARAMETER:
-            what = f"all parameters must be below {_LARGEST_PARAMETER:g}, got {largest:g}"
-            raise ValueError(_diverged(what, iteration))
 
     def _randomize_episode_lengths(self) -> None:
         lengths = getattr(self.env, "episode_length_buf", None)
@@ -424,20 +309,6 @@ class OnPolicyRunner:
         if start_it > 0:
             self.logger.console.message(f"Continuing with iteration {start_it}, up to {total_it}")
 
-    def _save_at_start(self) -> int | None:
-        """Save before the first iteration, so that a run killed in it leaves a checkpoint; returns its iteration."""
-        if self.logger.writer is None:
-            return None
-        folder = str(self.logger.log_dir)
-        checkpoint.clean_leftovers(folder)
-        if moved := checkpoint.supersede(folder, self.current_learning_iteration):
-            names = ", ".join(file.name for file in moved)
-            self.logger.console.message(f"Moved to {moved[0].parent}, as training continues before them: {names}")
-        path = Path(self._model_path())
-        if not path.exists() or not (self._updating or path.resolve() == self._loaded_from):
-            self.save(str(path))
-        return self.current_learning_iteration
-
     def _end_after_interrupt(self, *, save: bool) -> None:
         """Save where Ctrl-C stopped the run, and drop the unfinished rollout so that ``learn`` can be called again.
 
@@ -449,26 +320,16 @@ class OnPolicyRunner:
         if self.logger.writer is not None:
             path = self._model_path()
             if save and not self._updating and not os.path.exists(path):
-                self.save(path)
+                self._save_in_run_dir()
             self.logger.console.close()
             saved = checkpoint.latest(str(self.logger.log_dir))
-            self.logger.console.message(f"Interrupted: checkpoint saved in {saved}")
+            self.logger.console.message(f"Interrupted: checkpoint saved in {saved}" if saved else "Interrupted")
         self.logger.stop_logging_writer()
-
-    def _model_path(self) -> str:
-        return os.path.join(str(self.logger.log_dir), f"model_{self.current_learning_iteration}.pt")
 
 
 def _on_device(obs: Any, device: torch.device) -> Any:  # noqa: ANN401 - a TensorDict, or what behaves like one
     """Observations on a device: themselves where they are there; ``TensorDict.to`` would make another container."""
     return obs if all(getattr(x, "device", device) == device for x in obs.values()) else obs.to(device)
-
-
-def _diverged(what: str, iteration: int) -> str:
-    return (
-        f"OnPolicyRunner: {what} in iteration {iteration}. The training has diverged; the last checkpoint is of "
-        "before. Try a smaller learning rate, or rewards and observations of smaller magnitude"
-    )
 
 
 def _action_std(policy: Any) -> torch.Tensor:  # noqa: ANN401

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import warnings
 from typing import Any
 
@@ -28,11 +30,11 @@ class ResumeState:
         self._state = state
 
     @staticmethod
-    def check(state: Any, logger: Logger) -> None:  # noqa: ANN401
+    def check(state: Any, logger: Logger, alg: Any, device: torch.device | str) -> None:  # noqa: ANN401
         """Refuse a "rslcore_state" that cannot be continued from, before anything is changed.
 
         Raises:
-            CheckpointError: A key is missing or of another kind; the message names it.
+            CheckpointError: A key is missing or of another kind, or its value makes no sense; the message names it.
         """
         random_state = checkpoint.random_state("cpu")
         random_state["python"]["gauss_next"] = None  # a number or None
@@ -44,6 +46,11 @@ class ResumeState:
             "num_envs": 1,
         }
         checkpoint.check_structure("rslcore_state", expected, state)
+        checkpoint.check_random_state(state["random"], device)
+        hidden_states = state.get("hidden_states", {})
+        checkpoint.check_structure("rslcore_state['hidden_states']", {}, hidden_states)
+        for name, model in _recurrent_models(alg):
+            _check_hidden_state(name, hidden_states.get(name), model, state["num_envs"])
 
     @staticmethod
     def capture(
@@ -94,10 +101,14 @@ class ResumeState:
         elif self._state["num_envs"] != env.num_envs:
             reason = f"the checkpoint is of {self._state['num_envs']} environments, this run has {env.num_envs}"
         else:
+            before = None
             try:
+                before = copy.deepcopy(env.state_dict())
                 env.load_state_dict(state)
             except Exception as error:  # whatever a foreign environment raises, training can go on without its state
                 reason = f"it refuses the saved state: {type(error).__name__}: {error}"
+                with contextlib.suppress(Exception):  # half of it may have been taken over
+                    env.load_state_dict(before)
             else:
                 logger.load_running(self._state["logger"])
                 return True
@@ -108,7 +119,8 @@ class ResumeState:
         """Let recurrent models remember the running episodes; or nothing, where new ones have begun."""
         saved = self._state.get("hidden_states", {}) if continues else {}
         for name, model in _recurrent_models(alg):
-            model.reset(hidden_state=_to(saved.get(name), device))
+            dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+            model.reset(hidden_state=_to(saved.get(name), device, dtype))
 
     def restore_random(self, device: torch.device | str, global_rank: int) -> None:
         """Continue the random generators; only rank 0 has saved them, the others keep the seeds they were given."""
@@ -126,7 +138,26 @@ def _recurrent_models(alg: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
     return [(name, model) for name, model in models if getattr(model, "is_recurrent", False)]
 
 
-def _to(hidden_state: Any, device: torch.device | str) -> Any:  # noqa: ANN401
+def _check_hidden_state(name: str, saved: Any, model: Any, num_envs: int) -> None:  # noqa: ANN401
+    """Refuse a hidden state that is not of a model's own LSTM or GRU."""
+    network = getattr(getattr(model, "rnn", None), "rnn", None)
+    if saved is None or not isinstance(network, torch.nn.RNNBase):
+        return
+    shape = [network.num_layers, num_envs, network.hidden_size]
+    tensors = saved if isinstance(saved, tuple) else (saved,)
+    fits = len(tensors) == (2 if network.mode == "LSTM" else 1) and all(
+        isinstance(x, torch.Tensor) and x.is_floating_point() and list(x.shape) == shape and bool(x.isfinite().all())
+        for x in tensors
+    )
+    if not fits:
+        got = [list(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__ for x in tensors]
+        raise checkpoint.CheckpointError(
+            f"checkpoint: rslcore_state['hidden_states']['{name}'] of this {network.mode} must be finite and {shape}, "
+            f"got {got}"
+        )
+
+
+def _to(hidden_state: Any, device: torch.device | str, dtype: torch.dtype) -> Any:  # noqa: ANN401
     if isinstance(hidden_state, torch.Tensor):
-        return hidden_state.to(device)
-    return hidden_state if hidden_state is None else tuple(_to(state, device) for state in hidden_state)
+        return hidden_state.to(device, dtype)
+    return hidden_state if hidden_state is None else tuple(_to(state, device, dtype) for state in hidden_state)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -48,7 +49,23 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
 
 
 def load_optimizer_state(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Load a state dict into an optimizer, which keeps the way it is computed."""
+    """Load a state dict into an optimizer, which keeps the way it is computed.
+
+    What is of the shape of its parameter gets the strides of it too, and memory of its own: torch takes both over from
+    the state dict, and its kernels step through parameter and state by the same strides.
+    """
     own = {key: value for key, value in optimizer.param_groups[0].items() if key in _IMPLEMENTATION_KEYS}
     groups = [{**group, **own} for group in state["param_groups"]]
-    optimizer.load_state_dict({**state, "param_groups": groups})
+    numbers = chain.from_iterable(group["params"] for group in groups)
+    parameters = chain.from_iterable(group["params"] for group in optimizer.param_groups)
+    states = dict(state["state"])
+    for number, parameter in zip(numbers, parameters, strict=False):  # torch tells of a wrong number of them
+        if number in states:
+            states[number] = {key: _laid_out_like(parameter, value) for key, value in states[number].items()}
+    optimizer.load_state_dict({**state, "state": states, "param_groups": groups})
+
+
+def _laid_out_like(parameter: torch.Tensor, value: Any) -> Any:  # noqa: ANN401
+    if not isinstance(value, torch.Tensor) or value.shape != parameter.shape:
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype, device=value.device, requires_grad=False).copy_(value)
