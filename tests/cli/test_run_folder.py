@@ -64,3 +64,38 @@ def test_a_write_that_fails_keeps_the_old_file(tmp_path, monkeypatch):
     with pytest.raises(CliError, match=r"cannot write '.*params/run.yaml' \(No space left on device\)"):
         write(tmp_path, {"value": 2})
     assert {path: path.read_bytes() for path in (tmp_path / "params").iterdir()} == before
+
+
+@pytest.mark.parametrize("option", ["--run-name", "--experiment-name"])
+@pytest.mark.parametrize(
+    "name", ["../../x", "..", ".", "ABSOLUTE", "a/../../x", "a\0b", "a\nb", "\x1b[2J", "\udcff", "x" * 201]
+)
+def test_names_stay_in_the_folder_of_all_runs(option, name, tmp_path, error_line):
+    """Law: a name that leads elsewhere, or is no name of a folder, is refused by its option before anything is made."""
+    name = str(tmp_path / "x") if name == "ABSOLUTE" else name
+    root = tmp_path / "runs"
+    message = error_line("train", "cart-pole", "--log-dir", root, f"{option}={name}")
+    assert message.startswith(f"rslcore: train: {option} must be ")
+    with pytest.raises(CliError, match=option):
+        run_folder.create(root, *((name, "") if option == "--experiment-name" else ("cart-pole", name)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_folders(tmp_path):
+    """Law: experiments may be grouped in folders; letters of any language, spaces and dots are fine."""
+    folder = run_folder.create(tmp_path, "group/été 1", "v1.0 ..a")
+    assert folder.is_dir() and folder.parent == tmp_path / "group" / "été 1"
+    assert folder.name.endswith("_v1.0 ..a")
+    assert run_folder.create(tmp_path, "x", "y" * run_folder.LONGEST_NAME).is_dir()
+
+
+def test_a_name_in_a_file_that_is_not_used(tmp_path, run):
+    """Law: a resumed run stays in its folder, so the names in its files do not matter."""
+    options = ("--num-envs", 2, "--num-steps-per-env", 8, "--eval-episodes", 0, "--video", "off", "--device", "cpu")
+    assert run("train", "cart-pole", "--log-dir", tmp_path, "--iterations", 1, *options)[0] == 0
+    (folder,) = (tmp_path / "cart-pole").iterdir()
+    agent = folder / "params" / "agent.yaml"
+    agent.write_text(agent.read_text().replace("run_name: ''", "run_name: ../../x"))
+    assert "../../x" in agent.read_text()
+    assert run("train", "--resume", folder, "--iterations", 2, *options)[0] == 0
+    assert (folder / "model_1.pt").is_file() and list((tmp_path / "cart-pole").iterdir()) == [folder]

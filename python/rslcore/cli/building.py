@@ -7,13 +7,15 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rslcore.cli import run_folder
 from rslcore.cli.errors import CliError
 from rslcore.cli.packages import error_text
+from rslcore.cli.search_path import find_named
+from rslcore.cli.trust import trusted_modules
 from rslcore.config import RunnerCfg, nearest
 
 if TYPE_CHECKING:
@@ -47,25 +49,28 @@ def find_task(name: str, command: str) -> TaskSpec:
     if ":" not in name and name not in tasks.names():
         raise CliError(f"{command}: unknown task '{name}'; {nearest(name, tasks.names())}")
     with user_errors(command):
+        if module := tasks.module_of(name):
+            find_named(module)
         return tasks.get(name)
 
 
-def find_run(path: Path, task: str | None, command: str) -> tuple[Path, TaskSpec, RunnerCfg]:
+def find_run(path: Path, task: str | None, trust: Sequence[str], command: str) -> tuple[Path, TaskSpec, RunnerCfg]:
     """Return the checkpoint that a file or a run folder stands for, with the task and the configuration it is of.
 
     Args:
         path: A model_*.pt file, or a run folder, whose latest one is taken.
         task: Name of the task; None is the one kept in the run folder.
+        trust: Modules whose classes and tasks the run folder may name.
         command: The command, for errors.
 
     Raises:
-        CliError: There is no such checkpoint, or nobody says of which task it is.
+        CliError: There is no such checkpoint, nobody says of which task it is, or it names what is not trusted.
     """
     from rslcore import checkpoint
 
     with user_errors(command):
         file = checkpoint.resolve(path)
-    settings = run_folder.read(file.parent)
+    settings = run_folder.read(file.parent, trusted_modules(trust), task_given=task is not None)
     name = task or (settings.task if settings else None)
     if name is None:
         raise CliError(f"{command}: '{file.parent}' does not say which task this is; give it with --task")

@@ -39,6 +39,8 @@ class ExportOptions:
     """Folder of the files; by default 'exported' in the run folder."""
     task: str | None = None
     """Task; by default the one kept in the run folder."""
+    trust: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="MODULE")] = ()
+    """Module whose classes and tasks the run folder may name; may be given again for others."""
     json: bool = False
     """Print one JSON object and nothing else."""
 
@@ -70,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _export(options: ExportOptions) -> dict[str, Any]:
     """Write the files; returns what --json prints."""
-    file, spec, cfg = find_run(options.checkpoint, options.task, "export")
+    file, spec, cfg = find_run(options.checkpoint, options.task, options.trust, "export")
     from rslcore.export import require_onnx
 
     if options.format != "jit":  # before anything is written

@@ -43,6 +43,8 @@ class PlayOptions:
     """A model_*.pt file, or a run folder, whose latest one is taken."""
     task: str | None = None
     """Task; by default the one kept in the run folder."""
+    trust: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="MODULE")] = ()
+    """Module whose classes and tasks the run folder may name; may be given again for others."""
     episodes: int = 100
     """Episodes to evaluate; 0 for none."""
     num_envs: int | None = None
@@ -94,7 +96,7 @@ def _check(options: PlayOptions) -> None:
 
 def _play(options: PlayOptions) -> dict[str, Any]:
     console = Console(quiet=options.json, highlight=False, markup=False, soft_wrap=True)
-    file, spec, cfg = find_run(options.checkpoint, options.task, "play")
+    file, spec, cfg = find_run(options.checkpoint, options.task, options.trust, "play")
     device = choose_device(options.device, "play")
     seed = cfg.seed + UNSEEN_SEED_OFFSET if options.seed is None else options.seed
 

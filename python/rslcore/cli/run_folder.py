@@ -17,17 +17,20 @@ import importlib.util
 import platform
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rslcore._files import open_regular, replacing
+from rslcore.cli import trust
 from rslcore.cli.errors import CliError
 
 PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium", "envpool")
 """Packages whose versions are kept with a run."""
+LONGEST_NAME = 200
+"""Bytes of the names that are given for folders: file systems take 255, of which the date has its part."""
 OVERWRITTEN = "params"
 """Subfolder whose files a resumed run replaces; all others are appended to or get new names."""
 MADE = ("params/*", "git/*", "events.out.tfevents.*", "wandb_run.txt")
@@ -55,12 +58,39 @@ class RunSettings:
     """Training configuration as a dictionary."""
 
 
+def check_names(experiment: str, run_name: str) -> None:
+    """Refuse names that are no names of folders, or would lead out of the folder of all runs.
+
+    Args:
+        experiment: Name of a folder, or several with "/" between them.
+        run_name: End of the name of a folder.
+
+    Raises:
+        CliError: A name is wrong; the message has the option.
+    """
+    for option, name, meaning, parts in (
+        ("--experiment-name", experiment, "a folder within the folder of all runs", experiment.split("/")),
+        ("--run-name", run_name, "part of the name of one folder", [run_name]),
+    ):
+        for part in parts if name else []:
+            if part in ("", ".", "..") or "/" in part:
+                wanted = meaning
+            elif not part.isprintable():  # NUL, newlines, bytes that are no text
+                wanted = "of printable characters"
+            elif len(part.encode()) > LONGEST_NAME:
+                wanted = f"at most {LONGEST_NAME} bytes long"
+            else:
+                continue
+            raise CliError(f"train: {option} must be {wanted}, got {name!r}")
+
+
 def create(root: Path, experiment: str, run_name: str) -> Path:
     """Create the folder ``<root>/<experiment>/<date-time>[_<run name>]`` and return it.
 
     Raises:
         CliError: The folder cannot be created.
     """
+    check_names(experiment, run_name)
     stem = f"{datetime.datetime.now():%Y-%m-%d_%H-%M-%S}" + (f"_{run_name}" if run_name else "")
     for attempt in range(1, 100):
         folder = root / experiment / (stem if attempt == 1 else f"{stem}_{attempt}")
@@ -74,11 +104,18 @@ def create(root: Path, experiment: str, run_name: str) -> Path:
     raise CliError(f"train: cannot create a run folder '{stem}' in '{root / experiment}'")
 
 
-def read(folder: Path) -> RunSettings | None:
+def read(folder: Path, trusted: Sequence[str] = (), *, task_given: bool = False) -> RunSettings | None:
     """Return the settings kept in a run folder, None where there are none.
 
+    All that they name has been checked: see :mod:`rslcore.cli.trust`.
+
+    Args:
+        folder: The run folder.
+        trusted: Modules that the user trusts, of which the files may name classes and tasks.
+        task_given: Whether the task in the files is not used, as the user has named one.
+
     Raises:
-        CliError: The files are there but not what this program writes.
+        CliError: The files are there but not what this program writes, or name what is not trusted.
     """
     params = folder / "params"
     if not (params / "run.yaml").is_file():
@@ -86,6 +123,9 @@ def read(folder: Path) -> RunSettings | None:
     run, agent = _read_yaml(params / "run.yaml"), _read_yaml(params / "agent.yaml")
     if not isinstance(run.get("task"), str) or not isinstance(run.get("num_envs"), int):
         raise CliError(f"'{params / 'run.yaml'}' must have the keys 'task' and 'num_envs'")
+    if not task_given:
+        trust.check_task(run["task"], trusted, params / "run.yaml")
+    trust.check_names(agent, trusted, params / "agent.yaml")
     return RunSettings(task=run["task"], num_envs=run["num_envs"], agent=agent)
 
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.console import Console
 
-from rslcore.cli import run_folder
+from rslcore.cli import run_folder, trust
 from rslcore.cli.arguments import parse
 from rslcore.cli.building import choose_device, find_task, make_cfg, make_env, make_runner, user_errors
 from rslcore.cli.errors import CliError
 from rslcore.cli.evaluation import UNSEEN_SEED_OFFSET, evaluate, show
 from rslcore.cli.packages import error_text
+from rslcore.cli.search_path import python_command
 from rslcore.config import DistillationRunnerCfg, EngineName, OnPolicyRunnerCfg, RunnerCfg
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class TrainOptions:
     """Run folder, or checkpoint, of the policy to learn from; only for the tasks of students."""
     resume: Path | None = None
     """Continue a run in place: its folder, or one of its checkpoints. --iterations is the total then."""
+    trust: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="MODULE")] = ()
+    """Module whose classes and tasks the folder of --resume or --teacher may name; may be given again for others."""
     eval_episodes: int = 100
     """Episodes of the evaluation after the training; 0 for none."""
     video: str = "auto"
@@ -83,6 +86,14 @@ class _Job:
     """Checkpoint of the policy that a student learns from."""
     resumed_folder: Path | None
     """The run folder that is continued; None for a new one."""
+
+    def trust_options(self) -> list[str]:
+        """Return the options with which the run folder of this job is read again."""
+        return trust.options(self.options.trust, self.spec.name, self.cfg.to_dict())
+
+    def command(self, *words: object) -> str:
+        """Return a command that reads the run folder of this job."""
+        return _command(*words, *self.trust_options())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -185,7 +196,8 @@ def _file_errors(folder: Path) -> Iterator[None]:
 def _read_job(arguments: list[str]) -> _Job:
     name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else None
     resume = _last_value("--resume", arguments)
-    checkpoint, settings = (None, None) if resume is None else _read_run(Path(resume))
+    trusted = trust.trusted_modules(_values("--trust", arguments))
+    checkpoint, settings = (None, None) if resume is None else _read_run(Path(resume), trusted, name is not None)
     if settings is not None and name not in (None, settings.task):
         raise CliError(f"train: '{resume}' is a run of task '{settings.task}', got task '{name}'")
     if resume is not None and settings is None and name is None:
@@ -196,21 +208,24 @@ def _read_job(arguments: list[str]) -> _Job:
         cfg = make_cfg(settings.agent, spec, checkpoint.parent / "params" / "agent.yaml", "train")
         num_envs = settings.num_envs
     taught_by = _last_value("--teacher", arguments)
-    teacher = None if taught_by is None or resume is not None else _read_teacher(taught_by, spec, cfg)
+    teacher = None if taught_by is None or resume is not None else _read_teacher(taught_by, spec, cfg, trusted)
     options, cfg = _parse(arguments, spec.name, num_envs, cfg)
+    trust.find_typed(cfg.to_dict())
     if isinstance(cfg, DistillationRunnerCfg) and teacher is None and resume is None:
         hint = f", of a run like: {_command('train', spec.teacher_task)}" if spec.teacher_task else ""
         raise CliError(f"train: '{spec.name}' learns from a teacher; give --teacher RUN_FOLDER{hint}")
     # A checkpoint without settings is no run of ours: its folder is left alone.
     resumed_folder = checkpoint.parent if checkpoint is not None and settings is not None else None
+    if resumed_folder is None:
+        run_folder.check_names(cfg.experiment_name, cfg.run_name)
     return _Job(spec, options, cfg, checkpoint, teacher, resumed_folder)
 
 
-def _read_teacher(path: str, spec: TaskSpec, cfg: RunnerCfg) -> Path:
+def _read_teacher(path: str, spec: TaskSpec, cfg: RunnerCfg, trusted: Sequence[str]) -> Path:
     """Return the teacher's checkpoint; what its run folder tells of its model goes into the student's configuration."""
     if not isinstance(cfg, DistillationRunnerCfg):
         raise CliError(f"train: '{spec.name}' learns from rewards; --teacher is for the tasks of students")
-    file, settings = _read_run(Path(path))
+    file, settings = _read_run(Path(path), trusted)
     if settings is None:
         return file
     source = file.parent / "params" / "agent.yaml"
@@ -269,25 +284,32 @@ def _fields(cfg: RunnerCfg) -> dict[str, Any]:
 
 def _last_value(option: str, arguments: Sequence[str]) -> str | None:
     """Return the value of an option that is needed before all others can be parsed."""
-    value = None
+    return next(reversed(_values(option, arguments)), None)
+
+
+def _values(option: str, arguments: Sequence[str]) -> list[str]:
+    """Return all values of an option, in the order given."""
+    values = []
     for index, argument in enumerate(arguments):
         name, equals, text = argument.partition("=")
         if name.replace("_", "-") != option:
             continue
         if equals:
-            value = text
+            values.append(text)
         elif index + 1 < len(arguments):
-            value = arguments[index + 1]
-    return value
+            values.append(arguments[index + 1])
+    return values
 
 
-def _read_run(path: Path) -> tuple[Path, run_folder.RunSettings | None]:
-    """Return checkpoint and settings of the run that is to be continued."""
+def _read_run(
+    path: Path, trusted: Sequence[str], task_given: bool = False
+) -> tuple[Path, run_folder.RunSettings | None]:
+    """Return checkpoint and settings of the run that is to be continued, or learned from."""
     from rslcore import checkpoint
 
     with user_errors("train"):
         file = checkpoint.resolve(path)
-    return file, run_folder.read(file.parent)
+    return file, run_folder.read(file.parent, trusted, task_given=task_given)
 
 
 def _settle_with_checkpoint(job: _Job, runner: OnPolicyRunner, arguments: Sequence[str]) -> None:
@@ -319,7 +341,7 @@ def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> bool:
     try:
         runner.learn(total - first, init_at_random_ep_len=job.cfg.init_at_random_ep_len)
     except KeyboardInterrupt:
-        print(f"Interrupted. {_how_to_continue(folder)}", file=sys.stderr)
+        print(f"Interrupted. {_how_to_continue(job, folder)}", file=sys.stderr)
         return False
     except (ValueError, TypeError, ArithmeticError, ImportError) as error:
         if runner.next_iteration > first:  # the settings are good, this is something else
@@ -328,12 +350,12 @@ def _learn(job: _Job, runner: OnPolicyRunner, folder: Path) -> bool:
     return True
 
 
-def _how_to_continue(folder: Path) -> str:
+def _how_to_continue(job: _Job, folder: Path) -> str:
     from rslcore import checkpoint
 
-    if checkpoint.latest(folder) is None or run_folder.read(folder) is None:
+    if checkpoint.latest(folder) is None or not (folder / "params" / "run.yaml").is_file():
         return f"There is nothing to continue from in {folder}"
-    return f"Continue with: {_command('train', '--resume', folder)}"
+    return f"Continue with: {job.command('train', '--resume', folder)}"
 
 
 def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str, *, interrupted: bool) -> None:
@@ -353,8 +375,8 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str, *, int
         "evaluation": None,
         "curves": None,
         "video": None,
-        "play": _command("play", folder),
-        "teach": [_command("train", student, "--teacher", folder) for student in _students_of(job.spec.name)],
+        "play": job.command("play", folder),
+        "teach": [job.command("train", student, "--teacher", folder) for student in _students_of(job.spec.name)],
         "hints": [],
     }
     with contextlib.redirect_stdout(sys.stderr) if options.json else contextlib.nullcontext():
@@ -374,7 +396,7 @@ def _finish(job: _Job, runner: OnPolicyRunner, folder: Path, device: str, *, int
                 show(console, result["evaluation"])
             if options.video == "auto" and not interrupted:
                 with console.status("Filming"):
-                    result["video"] = _film(folder, result["hints"])
+                    result["video"] = _film(folder, result["hints"], job.trust_options())
         except KeyboardInterrupt:
             print(f"Interrupted after the training. Evaluate with: {result['play']}", file=sys.stderr)
             result["interrupted"] = True
@@ -411,9 +433,12 @@ def _draw_curves(folder: Path, task: str, hints: list[str]) -> str | None:
     return None
 
 
-def _film(folder: Path, hints: list[str]) -> str | None:
+def _film(folder: Path, hints: list[str], trust_options: Sequence[str] = ()) -> str | None:
     """Film the policy in another process: MuJoCo reads only once which OpenGL to use, and here it has been imported."""
-    command = [sys.executable, "-m", "rslcore", "play", str(folder), "--episodes", "0", "--device", "cpu", "--json"]
+    command = python_command(
+        "from rslcore.cli import main; sys.exit(main())",
+        *("play", str(folder), "--episodes", "0", "--device", "cpu", "--json", *trust_options),
+    )
     try:
         process = subprocess.run(
             command,

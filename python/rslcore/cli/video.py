@@ -7,9 +7,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from rslcore.cli.search_path import python_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ def record(env: VecEnv, policy: Policy, file: Path, seconds: float) -> Path:
 def _draws(backend: str) -> bool:
     try:
         result = subprocess.run(
-            [sys.executable, "-c", _PROBE],
+            python_command(_PROBE),
             env={**os.environ, "MUJOCO_GL": backend},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

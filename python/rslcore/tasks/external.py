@@ -42,6 +42,12 @@ class Library:
     """``make_env(id, num_envs, seed=0, device="cpu")``."""
 
 
+def module_of(name: str) -> str:
+    """Return the module that is imported for a task called ``gymnasium:module:id``; empty for all others."""
+    prefix, _, id = name.partition(":")
+    return id.rpartition(":")[0] if prefix == "gymnasium" else ""
+
+
 def _gymnasium_ids(wanted: str) -> list[str]:
     from rslcore.env.gymnasium_vec_env import import_gymnasium
 

@@ -8,6 +8,7 @@ import copy
 import importlib
 import importlib.util
 import inspect
+import types
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,17 @@ def resolve_callable(callable_or_name: Callable[..., Any] | str) -> Callable[...
             "resolve_callable: `callable_or_name` must be a callable or a string, "
             f"got {type(callable_or_name).__name__}"
         )
-    name = callable_or_name
+    return find_object(callable_or_name)
+
+
+def find_object(name: str, enter: Callable[[str], object] = lambda module: None) -> Any:  # noqa: ANN401
+    """Return what a name stands for; see :func:`resolve_callable`, which raises the same errors.
+
+    Args:
+        name: The name.
+        enter: Called with the name of every module on the way to the object, but rslcore's own: before it is imported,
+            and before something is taken from it. What it raises ends the search.
+    """
     if ":" not in name and "." not in name:
         return _resolve_simple_name(name)
     if name.startswith(f"{_ORIGINAL}."):
@@ -99,8 +110,9 @@ def resolve_callable(callable_or_name: Callable[..., Any] | str) -> Callable[...
             return ours
     if ":" in name:
         module_name, _, attributes = name.rpartition(":")
-        return _attribute(importlib.import_module(module_name), attributes)
-    return _resolve_dotted_name(name)
+        enter(module_name)
+        return _attribute(importlib.import_module(module_name), attributes, enter)
+    return _resolve_dotted_name(name, enter)
 
 
 def resolve_class(cfg: Mapping[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -195,8 +207,10 @@ def _look_up(function: str, argument: str, name: str, table: Mapping[str, Any]) 
     return table[name.lower()]
 
 
-def _attribute(module: Any, path: str) -> Any:  # noqa: ANN401
+def _attribute(module: Any, path: str, enter: Callable[[str], object]) -> Any:  # noqa: ANN401
     for part in path.split("."):
+        if isinstance(module, types.ModuleType):
+            enter(module.__name__)
         module = getattr(module, part)
     return module
 
@@ -229,16 +243,17 @@ def _resolve_original_name(name: str) -> Callable[..., Any] | None:
     return None
 
 
-def _resolve_dotted_name(name: str) -> Callable[..., Any]:
+def _resolve_dotted_name(name: str, enter: Callable[[str], object]) -> Any:  # noqa: ANN401
     """``package.module.Class.attribute``: the longest prefix that is a module, then attributes."""
     parts = name.split(".")
     for split in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:split])
+        enter(module_name)
         try:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
                 raise
             continue
-        return _attribute(module, ".".join(parts[split:]))
+        return _attribute(module, ".".join(parts[split:]), enter)
     raise ImportError(f"resolve_callable: '{name}' names no module that can be imported")
