@@ -13,7 +13,7 @@ from torch import nn
 from rslcore.config import MLPModelCfg, nearest
 from rslcore.models.exported import ExportedMLP, ExportedOnnxMLP
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
-from rslcore.utils import check_keywords, resolve_class, unpad_trajectories
+from rslcore.utils import check_keywords, exporting, readable, resolve_class, unpad_trajectories
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -73,6 +73,10 @@ class MLPModel(nn.Module):
         self.mlp = MLP(self._get_latent_dim(), mlp_output_dim, hidden_dims, activation)
         if self.distribution is not None:
             self.distribution.init_mlp_weights(self.mlp)
+
+    def __dir__(self) -> list[str]:
+        """Names of what can be read now; of a distribution only after it was updated."""
+        return readable(self, super().__dir__())
 
     def forward(
         self,
@@ -181,7 +185,7 @@ class MLPModel(nn.Module):
     def _concatenate(self, obs: Observations) -> torch.Tensor:
         """Groups of this model side by side [B, D]. A single group is returned itself: do not edit it in place."""
         parts = [obs[group] for group in self.obs_groups]
-        if sum(part.shape[-1] for part in parts) != self.obs_dim:
+        if not exporting(parts[0]) and sum(part.shape[-1] for part in parts) != self.obs_dim:
             shapes = {group: list(part.shape) for group, part in zip(self.obs_groups, parts, strict=True)}
             raise ValueError(
                 f"{type(self).__name__}: the observation groups must be {self.obs_dim} wide together, got {shapes}"

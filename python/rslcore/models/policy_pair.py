@@ -15,6 +15,7 @@ from torch import nn
 from rslcore.config import ActorCriticRecurrentCfg, nearest
 from rslcore.models.mlp_model import MLPModel
 from rslcore.modules import Distribution
+from rslcore.utils import readable
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -115,6 +116,10 @@ class PolicyPair(nn.Module):
         if place is not None:
             owner, part = place
             setattr(owner, part, value)
+
+    def __dir__(self) -> list[str]:
+        """Names of what can be read now; of a distribution only after it was updated."""
+        return readable(self, super().__dir__())
 
     def forward(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Refuse: which of the two models is meant?

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import torch
 from torch.autograd import forward_ad
 from torch.autograd.graph import increment_version
+from torch.fx import Proxy
 
 import rslcore
 from rslcore.ops import reference
@@ -54,7 +55,9 @@ _warned: set[str] = set()
 
 
 def kernel(op: str, device: torch.device) -> Callable[..., Any]:
-    """The compiled operator for tensors on `device`, or the reference with one warning that says why."""
+    """The compiled operator for tensors on `device`, or the reference: if exporting, and with one warning elsewhere."""
+    if exporting():
+        return getattr(reference, op)
     reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
     if reason is None:
         return _compiled[op]
@@ -96,7 +99,7 @@ def run_as_is(op: str, args: Sequence[Any], written: Sequence[torch.Tensor]) -> 
     Returns:
         Whether it ran. If not, nothing was written: the arguments need a conversion or a check that says what is wrong.
     """
-    if op not in _compiled or torch.compiler.is_compiling() or transformed():
+    if not may_run_as_is(op):
         return False
     gradient = torch.is_grad_enabled()
     for x in args:
@@ -111,6 +114,28 @@ def run_as_is(op: str, args: Sequence[Any], written: Sequence[torch.Tensor]) -> 
         return False
     increment_version(written)
     return True
+
+
+def may_run_as_is(op: str) -> bool:
+    """Whether an operator may be called past this module: it is loaded, and nobody looks at the calls."""
+    return op in _compiled and not (torch.compiler.is_compiling() or in_plain_torch())
+
+
+def exporting(x: object = None) -> bool:
+    """Whether this call is written down to be run elsewhere, where our operators are not: then all is plain torch.
+
+    So it is under torch.jit.trace, torch.export, both ONNX exporters and, with an argument `x` of the call, under
+    torch.fx.symbolic_trace. Not so under torch.compile, which runs here. Scripted code asks torch.jit.is_scripting()
+    first, as TorchScript leaves out what follows it.
+    """
+    # The flag, as torch.compiler.is_exporting() is true in what torch.compile compiles, too, before torch 2.13.
+    is_exported = torch._C._get_tracing_state() is not None or torch.compiler._is_exporting_flag
+    return is_exported or isinstance(x, Proxy)
+
+
+def in_plain_torch() -> bool:
+    """Whether an operator with a result must be plain torch, which a transform sees through and an exporter knows."""
+    return transformed() or exporting()
 
 
 def transformed() -> bool:

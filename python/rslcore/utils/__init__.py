@@ -4,6 +4,7 @@
 
 from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
+from rslcore.utils.exporting import exporting, readable
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.joint_read import JointRead
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
@@ -25,9 +26,11 @@ __all__ = [
     "check_keywords",
     "compile_model",
     "dones_of",
+    "exporting",
     "load_optimizer_state",
     "make_optimizer",
     "optimizer_state",
+    "readable",
     "reduce_gradients_in_buckets",
     "require",
     "reset_policy",

@@ -10,6 +10,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from rslcore.utils import exporting, readable
+
 _T = TypeVar("_T")
 
 
@@ -20,10 +22,17 @@ class Distribution(nn.Module):
     number of leading dimensions), A the output dimension.
     """
 
+    __jit_unused_properties__ = ("input_dim", "mean", "std", "entropy", "params")
+    """What TorchScript leaves out: it would compile all properties of a module, used or not."""
+
     def __init__(self, output_dim: int) -> None:
         """Remember the output dimension A."""
         super().__init__()
         self.output_dim = output_dim
+
+    def __dir__(self) -> list[str]:
+        """Names of what can be read now; what speaks of a batch is among them after :meth:`update`."""
+        return readable(self, super().__dir__())
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Set the parameters of the distribution from the output of the MLP [B, *input_dim]."""
@@ -105,8 +114,8 @@ class Distribution(nn.Module):
 
 
 def can_inspect(tensor: torch.Tensor) -> bool:
-    """Whether values may be looked at: on a GPU that would wait for the device, in a compiled graph break it."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether values may be looked at: not on a GPU, which it would wait for, nor in what is compiled or exported."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and not exporting(tensor)
 
 
 def at_least_float32(tensor: torch.Tensor) -> torch.Tensor:

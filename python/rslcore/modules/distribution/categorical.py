@@ -24,10 +24,6 @@ class CategoricalDistribution(Distribution):
     components side by side [B, S], S = sum of ``num_categories``; a logit of -inf rules its category out.
     """
 
-    _size: torch.Tensor
-    _offset: torch.Tensor
-    _column: torch.Tensor
-
     def __init__(self, output_dim: int, num_categories: int | Sequence[int]) -> None:
         """Keep the sizes.
 
@@ -48,6 +44,9 @@ class CategoricalDistribution(Distribution):
             require("CategoricalDistribution", f"num_categories[{component}]", number, integer=True, least=1)
         self.num_categories = [int(number) for number in sizes]
         self._components = _Components(self.num_categories)
+        self._size: torch.Tensor  # not in the class: TorchScript cannot read postponed annotations there
+        self._offset: torch.Tensor
+        self._column: torch.Tensor
         size = torch.tensor(self.num_categories, dtype=torch.int64)
         self.register_buffer("_size", size, persistent=False)
         self.register_buffer("_offset", size.cumsum(0) - size, persistent=False)
