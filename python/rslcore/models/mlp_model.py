@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from torch import nn
 from rslcore.config import MLPModelCfg, nearest
 from rslcore.models.exported import ExportedMLP, ExportedOnnxMLP
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
-from rslcore.utils import check_keywords, exporting, readable, resolve_class, unpad_trajectories
+from rslcore.utils import check_keywords, exporting, readable, refuse_to_be_scripted, resolve_class, unpad_trajectories
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -77,6 +77,10 @@ class MLPModel(nn.Module):
     def __dir__(self) -> list[str]:
         """Names of what can be read now; of a distribution only after it was updated."""
         return readable(self, super().__dir__())
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuse to be scripted."""
+        refuse_to_be_scripted(self, "what as_jit() returns")
 
     def forward(
         self,

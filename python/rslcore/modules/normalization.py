@@ -60,15 +60,10 @@ class EmpiricalNormalization(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize samples [..., *F]; what is no float32 is converted first."""
         x = x.to(self._mean.dtype)
-        if torch.jit.is_scripting():
-            return self._plain(x)
-        elif exporting(x):
+        if torch.jit.is_scripting():  # the whole condition, else TorchScript would compile the other branch too
             return self._plain(x)
         else:
-            if x.dim() == self._mean.dim():
-                return ops.normalize(x, self._mean, self._var, eps=self.eps)
-            rows = x.reshape(-1, *x.shape[x.dim() - self._mean.dim() + 1 :])
-            return ops.normalize(rows, self._mean, self._var, eps=self.eps).view(x.shape)
+            return self._plain(x) if exporting(x) else self._by_kernel(x)
 
     def update(self, x: torch.Tensor) -> None:
         """Learn from the samples [B, *F], those of all processes if torch.distributed is initialized.
@@ -87,6 +82,13 @@ class EmpiricalNormalization(nn.Module):
     def inverse(self, y: torch.Tensor) -> torch.Tensor:
         """Undo :meth:`forward`: y * (std + eps) + mean."""
         return y * (self._std + self.eps) + self._mean
+
+    def _by_kernel(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize floats [..., *F] with our operator."""
+        if x.dim() == self._mean.dim():
+            return ops.normalize(x, self._mean, self._var, eps=self.eps)
+        rows = x.reshape(-1, *x.shape[x.dim() - self._mean.dim() + 1 :])
+        return ops.normalize(rows, self._mean, self._var, eps=self.eps).view(x.shape)
 
     def _plain(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize floats [..., *F] with torch's operators."""
@@ -159,8 +161,6 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
             if self.training:
                 if torch.jit.is_scripting():
                     _refuse_to_learn("EmpiricalDiscountedVariationNormalization")
-                elif exporting(rew):
-                    _refuse_to_learn("EmpiricalDiscountedVariationNormalization")
                 else:
                     self._learn(rew)
             std = self.emp_norm._std
@@ -168,6 +168,8 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
 
     def _learn(self, rew: torch.Tensor) -> None:
         """Add rewards [N, *F] to the discounted sum, and the sum to the statistics."""
+        if exporting(rew):
+            _refuse_to_learn("EmpiricalDiscountedVariationNormalization")
         if self.discounted_avg is None or self.discounted_avg.shape != rew.shape:
             with torch.inference_mode(False):
                 self.discounted_avg = torch.zeros(rew.shape, dtype=rew.dtype, device=rew.device)

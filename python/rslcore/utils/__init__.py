@@ -4,7 +4,7 @@
 
 from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
-from rslcore.utils.exporting import exporting, readable
+from rslcore.utils.exporting import exporting, readable, refuse_to_be_scripted
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.joint_read import JointRead
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
@@ -32,6 +32,7 @@ __all__ = [
     "optimizer_state",
     "readable",
     "reduce_gradients_in_buckets",
+    "refuse_to_be_scripted",
     "require",
     "reset_policy",
     "resolve_callable",

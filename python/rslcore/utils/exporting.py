@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NoReturn
 
 from torch import nn
 
 from rslcore.ops._library import exporting
 
-__all__ = ["exporting", "readable"]
+__all__ = ["exporting", "readable", "refuse_to_be_scripted"]
 
 
 def readable(module: nn.Module, names: Iterable[str]) -> list[str]:
@@ -30,3 +31,11 @@ def readable(module: nn.Module, names: Iterable[str]) -> list[str]:
         return True
 
     return [name for name in names if can_be_read(name)]
+
+
+def refuse_to_be_scripted(module: nn.Module, instead: str) -> NoReturn:
+    """Raise the error of a module that ``torch.jit.script`` cannot compile; for ``__prepare_scriptable__``."""
+    raise TypeError(
+        f"torch.jit.script: expected modules that TorchScript can compile, got a {type(module).__name__}; "
+        f"take {instead} in its place"
+    )

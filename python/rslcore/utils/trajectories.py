@@ -109,7 +109,7 @@ def _unpad_by_selection(trajectories: _Data, masks: torch.Tensor) -> _Data:
     def of_tensor(x: torch.Tensor) -> torch.Tensor:
         return x.transpose(0, 1)[masks.transpose(0, 1)].reshape(-1, num_steps, *x.shape[2:]).transpose(0, 1)
 
-    return _each(trajectories, of_tensor, ())
+    return _each(trajectories, of_tensor, (num_steps,))
 
 
 def trajectory_masks(starts: torch.Tensor, lengths: torch.Tensor, *, num_steps: int, num_envs: int) -> torch.Tensor:
@@ -154,7 +154,7 @@ def _source_of(masks: torch.Tensor) -> _Source:
     return _Source(steps * num_envs + begins // max(num_steps, 1), lengths, num_envs, -1)
 
 
-def _each(data: _Data, function: Callable[[torch.Tensor], torch.Tensor], batch_size: tuple[int, int]) -> _Data:
+def _each(data: _Data, function: Callable[[torch.Tensor], torch.Tensor], batch_size: tuple[int, ...]) -> _Data:
     """The function of a tensor, or of every tensor in a TensorDict."""
     if isinstance(data, torch.Tensor):
         return function(data)

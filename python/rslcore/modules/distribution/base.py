@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import torch
 from torch import nn
 
-from rslcore.utils import exporting, readable
+from rslcore.utils import exporting, readable, refuse_to_be_scripted
 
 _T = TypeVar("_T")
 
@@ -22,9 +22,6 @@ class Distribution(nn.Module):
     number of leading dimensions), A the output dimension.
     """
 
-    __jit_unused_properties__ = ("input_dim", "mean", "std", "entropy", "params")
-    """What TorchScript leaves out: it would compile all properties of a module, used or not."""
-
     def __init__(self, output_dim: int) -> None:
         """Remember the output dimension A."""
         super().__init__()
@@ -33,6 +30,10 @@ class Distribution(nn.Module):
     def __dir__(self) -> list[str]:
         """Names of what can be read now; what speaks of a batch is among them after :meth:`update`."""
         return readable(self, super().__dir__())
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuse to be scripted."""
+        refuse_to_be_scripted(self, "what as_deterministic_output_module() returns")
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Set the parameters of the distribution from the output of the MLP [B, *input_dim]."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from rslcore.modules.distribution.base import Distribution, at_least_float32, can_inspect, last_linear
 from rslcore.utils import require
@@ -23,6 +24,10 @@ class CategoricalDistribution(Distribution):
     Outputs are category indices 0 .. n-1, stored as float32 like all actions. The MLP gives the logits of all
     components side by side [B, S], S = sum of ``num_categories``; a logit of -inf rules its category out.
     """
+
+    _size: torch.Tensor
+    _offset: torch.Tensor
+    _column: torch.Tensor
 
     def __init__(self, output_dim: int, num_categories: int | Sequence[int]) -> None:
         """Keep the sizes.
@@ -44,9 +49,6 @@ class CategoricalDistribution(Distribution):
             require("CategoricalDistribution", f"num_categories[{component}]", number, integer=True, least=1)
         self.num_categories = [int(number) for number in sizes]
         self._components = _Components(self.num_categories)
-        self._size: torch.Tensor  # not in the class: TorchScript cannot read postponed annotations there
-        self._offset: torch.Tensor
-        self._column: torch.Tensor
         size = torch.tensor(self.num_categories, dtype=torch.int64)
         self.register_buffer("_size", size, persistent=False)
         self.register_buffer("_offset", size.cumsum(0) - size, persistent=False)
@@ -166,7 +168,7 @@ class _Components(nn.Module):
     def split(self, flat: torch.Tensor, fill: float) -> torch.Tensor:
         """One row per component [..., A, largest size], filled up."""
         if not self.is_regular:
-            flat = torch.cat([flat, torch.full_like(flat[..., :1], fill)], dim=-1)
+            flat = functional.pad(flat, [0, 1], value=fill)
             flat = flat.index_select(-1, self.place)  # type: ignore[arg-type]
         return flat.unflatten(-1, [self.num_components, self.largest])
 
