@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 import torch
 from torch.autograd import forward_ad
 from torch.autograd.graph import increment_version
-from torch.fx import Proxy
 
 import rslcore
 from rslcore.ops import reference
+from rslcore.ops._exporting import exporting
 
 REBUILD = "reinstall rslcore (`pip install --force-reinstall rslcore`, in a checkout `make clean build`)"
 """What to do about a library that does not load."""
@@ -57,6 +57,8 @@ _warned: set[str] = set()
 def kernel(op: str, device: torch.device) -> Callable[..., Any]:
     """The compiled operator for tensors on `device`, or the reference: if exporting, and with one warning elsewhere."""
     if exporting():
+        if op in _READING:
+            raise ValueError(f"{op}: expected to run, got an exporter, which would keep what the host reads as a constant")
         return getattr(reference, op)
     reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
     if reason is None:
@@ -121,18 +123,6 @@ def may_run_as_is(op: str) -> bool:
     return op in _compiled and not (torch.compiler.is_compiling() or in_plain_torch())
 
 
-def exporting(x: object = None) -> bool:
-    """Whether this call is written down to be run elsewhere, where our operators are not: then all is plain torch.
-
-    So it is under torch.jit.trace, torch.export, both ONNX exporters and, with an argument `x` of the call, under
-    torch.fx.symbolic_trace. Not so under torch.compile, which runs here. Scripted code asks torch.jit.is_scripting()
-    first, as TorchScript leaves out what follows it.
-    """
-    # The flag, as torch.compiler.is_exporting() is true in what torch.compile compiles, too, before torch 2.13.
-    is_exported = torch._C._get_tracing_state() is not None or torch.compiler._is_exporting_flag
-    return is_exported or isinstance(x, Proxy)
-
-
 def in_plain_torch() -> bool:
     """Whether an operator with a result must be plain torch, which a transform sees through and an exporter knows."""
     return transformed() or exporting()
@@ -195,6 +185,9 @@ _WRITING = (
     "unpad_trajectories_out",
 )
 """Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
+
+_READING = ("clip_adam", "permutation")
+"""Operators whose reference reads numbers from tensors to decide what it does."""
 
 _FUNCTIONAL = ("bias_activation", "mlp", "normalize", "ppo_loss", "pad_trajectories", "unpad_trajectories", "rnn_scan")
 """Operators with a gradient, which return their result; their modules register what tracers and autograd need."""

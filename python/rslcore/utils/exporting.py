@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from torch import nn
 
-from rslcore.ops._library import exporting
+from rslcore.ops._exporting import exporting
 
 __all__ = ["exporting", "readable", "refuse_to_be_scripted"]
 
