@@ -58,7 +58,7 @@ def kernel(op: str, device: torch.device) -> Callable[..., Any]:
     """The compiled operator for tensors on `device`, or the reference: if exporting, and with one warning elsewhere."""
     if exporting():
         if op in _READING:
-            raise ValueError(f"{op}: expected to run, got an exporter, which would keep what the host reads as a constant")
+            raise ValueError(f"{op}: expected to run, got an exporter, to which what the host reads is constant")
         return getattr(reference, op)
     reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
     if reason is None:

@@ -293,7 +293,7 @@ def _mix(x: torch.Tensor, key: int) -> torch.Tensor:
 
 
 def _can_inspect(x: torch.Tensor) -> bool:
-    """Whether values may be looked at: on a GPU that would wait for the device, an exporter would keep their outcome."""
+    """Whether values may be looked at: on a GPU that would wait for the device, an exporter would keep the outcome."""
     return x.device.type == "cpu" and not exporting()
 
 
