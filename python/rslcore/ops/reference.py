@@ -93,7 +93,7 @@ def gae(
     if normalize and advantages.numel() > 0:
         wide = stacked.double()
         mean, std = wide.mean(), wide.std() if wide.numel() > 1 else torch.full((), torch.nan)
-        advantages.copy_((wide - mean) / (std + ADVANTAGE_EPS))
+        advantages.copy_(((wide - mean) / (std + ADVANTAGE_EPS)).to(advantages.dtype))
 
 
 def update_moments(
@@ -112,8 +112,8 @@ def update_moments(
     new_mean = mean.double() + rate * delta
     new_var = var.double() + rate * (batch_var - var.double() + delta * (1 - rate) * delta)
     ended = torch.zeros_like(count, dtype=torch.bool) if until is None else count >= until
-    mean.copy_(torch.where(ended, mean.double(), new_mean))
-    var.copy_(torch.where(ended, var.double(), new_var))
+    mean.copy_(torch.where(ended, mean, new_mean.to(mean.dtype)))
+    var.copy_(torch.where(ended, var, new_var.to(var.dtype)))
     count.copy_(torch.where(ended, count, new_count))
 
 
