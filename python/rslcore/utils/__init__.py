@@ -4,6 +4,7 @@
 
 from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
+from rslcore.utils.exporting import exporting, readable, refuse_to_be_scripted
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.joint_read import JointRead
 from rslcore.utils.observations import check_groups, for_storage, side_by_side, warn_of_rounding
@@ -27,11 +28,14 @@ __all__ = [
     "check_keywords",
     "compile_model",
     "dones_of",
+    "exporting",
     "for_storage",
     "load_optimizer_state",
     "make_optimizer",
     "optimizer_state",
+    "readable",
     "reduce_gradients_in_buckets",
+    "refuse_to_be_scripted",
     "require",
     "reset_policy",
     "resolve_callable",
