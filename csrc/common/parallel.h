@@ -40,9 +40,10 @@ inline double seconds_now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Runs body(begin, end) over [0, units) on at most `most` threads, each with at least `grain` units: on as many
-// as have lately been fastest at this place in the code. `pool(threads, share)` calls share() on so many threads
-// at the same time. Blocks of units are taken one by one, so that a thread that comes late holds none.
+// Runs body(begin, end) over [0, units) on at most `most` threads, each with at least `grain` units: on as
+// many as have lately been fastest at this place in the code. `pool(threads, share)` calls share() on so many
+// threads at the same time. Blocks of units are taken one by one, so that a thread that comes late holds
+// none.
 template <typename Pool, typename Body>
 void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const Body& body) {
     grain = std::max<int64_t>(grain, 1);
@@ -63,7 +64,8 @@ void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const 
             }
         });
     };
-    constexpr double kTrialShare = 0.004;  // some ten places like this one take part in an iteration of training
+    constexpr double kTrialShare =
+        0.004;  // some ten places like this one take part in an iteration of training
     thread_local ThreadChoices choices(kTrialShare);
     ThreadChoice& choice = choices.of(units, grain);
     const double begin = seconds_now();

@@ -27,8 +27,8 @@ namespace rslcore {
 // milliseconds.
 class Team {
   public:
-    // Calls body(loop) once, in the calling thread. `pool(threads, share)` calls share() on so many threads at
-    // the same time, of which the calling one is one.
+    // Calls body(loop) once, in the calling thread. `pool(threads, share)` calls share() on so many threads
+    // at the same time, of which the calling one is one.
     template <typename Pool, typename Body>
     static void run(int64_t threads, const Pool& pool, const Body& body) {
         Team team(threads);
@@ -161,7 +161,7 @@ class Team {
     }
 
     const int64_t most_blocks_;
-    const int caller_;  // processor of the calling thread, or -1
+    const int caller_;                             // processor of the calling thread, or -1
     alignas(64) std::atomic<uint64_t> ticket_{0};  // number of the order, and how many of its blocks are left
     alignas(64) std::atomic<int64_t> unfinished_{0};
     // The order; read by those that hold a block of it.

@@ -21,9 +21,10 @@ bool threads_are_measured();
 // system has taken off its core is waited for, and fewer threads, or one, are faster by far. Results do not
 // depend on the number.
 //
-// Other numbers than the fastest are tried again after a while. What they lose against it stays below
-// `trial_share` of the time that passes: after a trial that lost much, the next one comes late. Times are in
-// seconds of any clock: it is the caller's.
+// Other numbers than the fastest are tried again after a while. What that loses stays below `trial_share`:
+// for fewer threads of the time of the work itself, for more threads, in case the neighbours have left, of
+// all the time that passes. After a trial that lost much, the next one comes late. Times are in seconds of
+// any clock: it is the caller's.
 class ThreadChoice {
   public:
     explicit ThreadChoice(double trial_share) : trial_share_(trial_share) {}
@@ -53,7 +54,6 @@ class ThreadChoice {
         }
         Number& number = numbers_[index];
         const double seconds = end - begin;
-        first_ = busy_ == 0.0 ? end : first_;
         busy_ += seconds;
         const double memory = kMemory + kMemoryPieces * seconds;
         const double kept = number.work == 0.0 ? 0.0 : std::exp((number.measured - busy_) / memory);
@@ -71,23 +71,27 @@ class ThreadChoice {
         number.loss = std::max(number.loss + lost, 0.0);
         if (index != current_) {
             number.due += pause(std::max(lost, 0.0));
+            number.due_work += pause(std::max(lost, 0.0));
         }
     }
 
   private:
-    static constexpr double kPatience = 1e-3;    // seconds lost before a number is given up: waking threads
-    static constexpr double kMemory = 0.05;      // seconds of work; a hiccup of the system is a part of it
-    static constexpr double kMemoryPieces = 8;   // and at least so many pieces
-    static constexpr double kTrialPieces = 16;   // pieces between two trials of a number, however little it lost
-    static constexpr double kFirstTrial = 3;     // pieces that a first trial may lose at any time
-    static constexpr double kPreference = 0.98;  // what is not clearly faster does not displace the present number
+    static constexpr double kPatience = 1e-3;   // seconds lost before a number is given up: waking threads
+    static constexpr double kMemory = 0.05;     // seconds of work; a hiccup of the system is a part of it
+    static constexpr double kMemoryPieces = 8;  // and at least so many pieces
+    static constexpr double kTrialPieces =
+        16;                                   // pieces between two trials of a number, however little it lost
+    static constexpr double kFirstTrial = 3;  // pieces that a first trial may lose at any time
+    static constexpr double kPreference =
+        0.98;  // what is not clearly faster does not displace the present number
 
     struct Number {
         int64_t threads;
         double seconds = 0.0;   // of `work`; both fade with time
         double work = 0.0;      // 0: never measured
         double measured = 0.0;  // in seconds of work
-        double due = 0.0;       // when to try it again
+        double due = 0.0;       // when to try it again: where it is more threads, ...
+        double due_work = 0.0;  // ... and in seconds of work, where it is fewer
         double loss = 0.0;      // seconds lost against the fastest other since it became the present number
 
         double rate() const { return seconds / work; }
@@ -133,8 +137,10 @@ class ThreadChoice {
         double oldest = busy_;
         for (size_t i = 0; i < numbers_.size(); ++i) {
             const Number& x = numbers_[i];
-            const double when = x.work > 0.0 ? std::min(x.due, due_) : first_due(i, best);
-            if (i != best && x.measured < oldest && when <= now) {
+            const bool time = x.work == 0.0 ? first_due(i, best) <= busy_
+                              : i > best    ? x.due <= now || due_ <= now
+                                            : x.due_work <= busy_ || due_work_ <= busy_;
+            if (i != best && x.measured < oldest && time) {
                 chosen = i;
                 oldest = x.measured;
             }
@@ -142,8 +148,8 @@ class ThreadChoice {
         return chosen;
     }
 
-    // When to try a number that was never measured: at once, unless it might lose much. It takes no longer than the
-    // next larger number that was, times as much as there are fewer threads.
+    // When, in seconds of work, to try a number that was never measured: at once, unless it might lose much.
+    // It takes no longer than the next larger number that was, times as much as there are fewer threads.
     double first_due(size_t number, size_t best) const {
         size_t larger = number + 1;  // there is one: the largest is measured first
         while (numbers_[larger].work == 0.0) {
@@ -152,8 +158,7 @@ class ThreadChoice {
         const double ratio =
             static_cast<double>(numbers_[larger].threads) / static_cast<double>(numbers_[number].threads);
         const double loss = piece_ * (numbers_[larger].rate() * ratio - numbers_[best].rate());
-        return loss <= kFirstTrial * piece_ * numbers_[best].rate() ? -std::numeric_limits<double>::infinity()
-                                                                    : first_ + 2.0 * loss / trial_share_;
+        return loss <= kFirstTrial * piece_ * numbers_[best].rate() ? 0.0 : 2.0 * loss / trial_share_;
     }
 
     void go_to(size_t number, double now) {
@@ -161,9 +166,13 @@ class ThreadChoice {
             return;
         }
         Number& here = numbers_[current_];
-        const double pieces = kTrialPieces * piece_ * here.rate();
-        here.due = now + std::max(pause(here.loss), pieces);
-        due_ = now + std::max(2.0 * here.loss / trial_share_, pieces);  // ... and half for whichever comes next
+        const double least = kTrialPieces * piece_ * here.rate();
+        const double own = std::max(pause(here.loss), least);
+        const double any = std::max(2.0 * here.loss / trial_share_, least);  // ... and half for the next, any
+        here.due = now + own;
+        here.due_work = busy_ + own;
+        due_ = now + any;
+        due_work_ = busy_ + any;
         numbers_[number].loss = 0.0;
         current_ = number;
     }
@@ -172,8 +181,8 @@ class ThreadChoice {
     int64_t most_ = 0;
     std::vector<Number> numbers_;  // ascending
     size_t current_ = 0;
-    double due_ = 0.0;    // when to try any other number
-    double first_ = 0.0;  // when the first piece ended
+    double due_ = 0.0;  // when to try any other number, as above
+    double due_work_ = 0.0;
     double busy_ = 0.0;   // seconds of work so far
     double piece_ = 0.0;  // work of a piece
 };
