@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training beside programs that keep cores busy: rslcore's choice of threads, fixed numbers of threads, and its peers.
 
-    python benchmarks/neighbours.py                                       # XS, M and half-cheetah; 0, 1, 2, 4 neighbours
+    python benchmarks/neighbours.py                                 # all jobs beside 0, 1, 2 and 4 neighbours
     python benchmarks/neighbours.py --jobs XS --neighbours 0 1 --rounds 5
     python benchmarks/neighbours.py --json >benchmarks/results/neighbours.json
 
 A neighbour is a process that never sleeps. XS and M are the jobs of `train_iteration.py`, half-cheetah a shortened
-training of `half_cheetah.py`. All trainers take turns of some seconds; means of a turn are taken, as what a neighbour
+training of `half_cheetah.py`, "simulator" the physics of its environment alone, whose number of threads is fixed when
+it is built. All trainers take turns of some seconds; means of a turn are taken, as what a neighbour
 costs comes in rare, long waits, and the median over the turns. "2 of 2" holds rslcore to both threads
-(RSLCORE_THREADS=all), "1" to one, and without a number it chooses. The last column is what counts: the time against
+(RSLCORE_THREADS=all), "1" to one, and without a number it chooses. The last line says what counts: the time against
 the better of the two fixed numbers.
 """
 
@@ -32,7 +33,7 @@ from _peers.job import SHAPES
 from _peers.measure import Peer, sum_of
 from train_iteration import machine
 
-JOBS = ("XS", "M", "half-cheetah")
+JOBS = ("XS", "M", "half-cheetah", "simulator")
 WARM_UP = 3
 """Iterations at the beginning of a turn that are not counted: the neighbours are new."""
 
@@ -135,6 +136,30 @@ def half_cheetah(who: list[Trainer], counts: list[int], rounds: int, length: int
     return turns
 
 
+def simulator(threads: int, counts: list[int], rounds: int, seconds: float) -> dict[int, Any]:
+    """Milliseconds of a physics step of 64 half-cheetahs on all threads and on one, by number of neighbours."""
+    from rslcore import tasks
+
+    envs = {
+        f"rslcore, {name}": tasks.get("half-cheetah").make_env(64, seed=0, num_threads=number)
+        for name, number in ((f"{threads} of {threads}", threads), ("1", 1))
+    }
+    turns: dict[int, Any] = {count: {"rslcore": [], **{name: [] for name in envs}} for count in counts}
+    for _ in range(rounds):
+        for count in counts:
+            with neighbours(count):
+                for name, env in envs.items():
+                    start, steps = time.perf_counter(), 0
+                    while time.perf_counter() < start + seconds:
+                        env.batch.step(nstep=env.decimation)
+                        steps += 1
+                    took = (time.perf_counter() - start) * 1e3 / steps
+                    turns[count][name].append({"update": 0.0, "total": took})
+        for by_name in turns.values():
+            by_name["rslcore"] = by_name[f"rslcore, {threads} of {threads}"]  # what an environment takes by itself
+    return turns
+
+
 def summary(turns: dict[int, Any], threads: int) -> dict[str, Any]:
     """Medians over the turns, and rslcore's choice against its better fixed number of threads."""
     result: dict[str, Any] = {}
@@ -147,7 +172,9 @@ def summary(turns: dict[int, Any], threads: int) -> dict[str, Any]:
         result[str(count)] = {
             "ms": rows,
             "against_best_fixed": {
-                phase: rows["rslcore"][phase] / min(row[phase] for row in fixed) for phase in ("update", "total")
+                phase: rows["rslcore"][phase] / min(row[phase] for row in fixed)
+                for phase in ("update", "total")
+                if rows["rslcore"][phase]
             }
             if fixed
             else None,
@@ -158,12 +185,16 @@ def summary(turns: dict[int, Any], threads: int) -> dict[str, Any]:
 
 def table(job: str, result: dict[str, Any]) -> str:
     """One job as text."""
-    lines = [f"{job}: mean ms of a turn, median over the turns", f"  {'':<20}{'neighbours':>11}{'update':>10}{'total':>10}"]
+    lines = [
+        f"{job}: mean ms of a turn, median over the turns",
+        f"  {'':<20}{'neighbours':>11}{'update':>10}{'total':>10}",
+    ]
     for count, entry in result.items():
         for name, row in entry["ms"].items():
             lines.append(f"  {name:<20}{count:>11}{row['update']:>10.1f}{row['total']:>10.1f}")
         if (ratio := entry["against_best_fixed"]) is not None:
-            lines.append(f"  rslcore against its better fixed number: update {ratio['update']:.2f}, total {ratio['total']:.2f}")
+            phases = ", ".join(f"{phase} {value:.2f}" for phase, value in ratio.items())
+            lines.append(f"  rslcore against its better fixed number: {phases}")
     return "\n".join(lines)
 
 
@@ -186,6 +217,8 @@ def main() -> None:
         who = trainers(known, arguments.threads)
         if job == "half-cheetah":
             turns = half_cheetah(who, arguments.neighbours, arguments.rounds, arguments.iterations)
+        elif job == "simulator":
+            turns = simulator(arguments.threads, arguments.neighbours, arguments.rounds, arguments.seconds)
         else:
             turns = iterations(job, who, arguments.neighbours, arguments.rounds, arguments.seconds)
         results[job] = summary(turns, arguments.threads)

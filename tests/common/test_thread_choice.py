@@ -89,7 +89,7 @@ def test_nothing_is_lost_on_a_quiet_machine(machine, most):
 @pytest.mark.parametrize("machine", BUSY)
 @pytest.mark.parametrize("most", [2, 4, 8])
 def test_neighbours_cost_no_more_than_with_the_best_number(machine, most):
-    """Law: whatever the neighbours do, the time is below 1.15 times that of the best number, from the first piece on."""
+    """Law: whatever the neighbours do, the time is below 1.15 times that of the best number, from the start."""
     choice = _numpy.ThreadChoice(TRIAL_SHARE)
     assert ratio(choice, machine, most, random.Random(0), 0.0, 20.0) < 1.15
 
