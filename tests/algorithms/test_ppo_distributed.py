@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import torch
+from limits import HANG
 
 WORKER = textwrap.dedent(
     """
@@ -78,7 +79,7 @@ def test_processes_stay_in_step(tmp_path):
         subprocess.Popen([sys.executable, "-c", WORKER, str(rank), str(tmp_path / "store"), str(file)])
         for rank, file in enumerate(files)
     ]
-    assert [worker.wait(timeout=120) for worker in workers] == [0, 0]
+    assert [worker.wait(timeout=HANG) for worker in workers] == [0, 0]
     first, second = (torch.load(file, weights_only=True) for file in files)
     assert first["lr"] == second["lr"]
     assert not torch.equal(first["seen"], second["seen"])

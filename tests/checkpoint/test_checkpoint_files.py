@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from limits import HANG
 
 from rslcore import checkpoint
 
@@ -207,7 +208,7 @@ except OSError as error:
 def test_full_disk_is_an_os_error_naming_the_path(tmp_path: Path) -> None:
     """A file that cannot grow is an OSError with the path; nothing stays."""
     command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "model_0.pt")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert result.stdout == "named\n", result.stderr
     assert not os.listdir(tmp_path)
 
@@ -234,11 +235,11 @@ def test_supersede_moves_later_checkpoints(tmp_path: Path) -> None:
 
 
 LOCK_HOLDER = """
-import sys, time
+import signal, sys
 from rslcore import checkpoint
 with checkpoint.lock(sys.argv[1]):
     print(flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

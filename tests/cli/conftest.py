@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from limits import HANG
 
 from rslcore.cli import main
 
@@ -30,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         [sys.executable, "-m", "rslcore", *TRAINING, "--log-dir", str(root), "--algorithm.gamma", "0.98"],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     assert printed.returncode == 0, printed.stderr
     (folder,) = (root / "half-cheetah").iterdir()

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import HANG
 
 
 def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -18,7 +19,7 @@ def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment, check=False
+        [*command, *map(str, arguments)], capture_output=True, text=True, timeout=HANG, env=environment, check=False
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from limits import HANG
 
 from rslcore import checkpoint
 from rslcore.cli import train
@@ -365,7 +366,7 @@ def test_ctrl_c_saves_and_says_how_to_resume(trained, tmp_path, json_lines):
         lines.append(process.stdout.readline())
         assert lines[-1], process.communicate()[1]
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG)
     assert process.returncode == 130
     (folder,) = (tmp_path / "half-cheetah").iterdir()
     assert "\nStopping after this iteration (Ctrl-C again: at once, without saving)\n" in err

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from limits import THREADS
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import HANG
 from rich.console import Console as RichConsole
 
 from rslcore.logging.console import Console, JsonConsole, PlainConsole, make_console
@@ -255,7 +256,7 @@ def test_live_on_a_real_terminal() -> None:
             chunks.append(chunk)
     except OSError:  # end of a pseudo-terminal on Linux
         pass
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG)
     os.close(leader)
     text = b"".join(chunks).decode()
     assert process.returncode == 0, error

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 import torch.utils.tensorboard
+from limits import HANG
 from pendulum import SavingPendulumVecEnv, make_cfg
 
 from rslcore import checkpoint
@@ -41,7 +42,7 @@ def main(run_dir: Path, kills: int) -> None:
         if process == 0:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             train_without_end(run_dir)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG
         while checkpoint.latest(run_dir) == before and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(random.uniform(0.0, 0.2))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import HANG
 from pendulum import PendulumVecEnv, make_cfg
 
 from rslcore.logging import read_metrics
@@ -26,7 +27,7 @@ def test_two_processes_train_one_policy_on_the_cpu(tmp_path: Path) -> None:
         port = probe.getsockname()[1]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
     command = [sys.executable, str(HERE / "distributed_training.py"), str(tmp_path), str(port)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "0.txt").read_text() == (tmp_path / "1.txt").read_text()
     assert not (tmp_path / "1").exists()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from limits import HANG
 from pendulum import PendulumVecEnv, SavingPendulumVecEnv, make_cfg
 
 from rslcore import checkpoint
@@ -118,7 +119,7 @@ def test_killed_runs_resume_and_end_equal(tmp_path: Path) -> None:
     run_dir = tmp_path / "killed"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
     command = [sys.executable, str(HERE / "killed_training.py"), str(run_dir), "5"]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG)
     assert result.returncode == 0, result.stderr
     found = [int(line) for line in result.stdout.split()]
     assert len(found) == 5
