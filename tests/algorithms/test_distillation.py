@@ -162,17 +162,19 @@ def test_the_environment_may_overwrite_what_it_was_given():
 
 def test_the_student_approaches_the_teacher_which_stays():
     """Law: the loss falls; the teacher's parameters and statistics, and the student's noise, do not move."""
-    storage = RolloutStorage("distillation", N, STEPS, observe(), [ACTIONS])
-    alg = Distillation(model("teacher", RNNModel), model("teacher"), storage, gradient_length=3, learning_rate=1e-2)
-    alg.train_mode()
-    before = copy.deepcopy(alg.teacher.state_dict())
-    losses = []
-    for _ in range(40):
-        rollout(alg)
-        losses.append(alg.update()["behavior"])
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
-    assert all(torch.equal(tensor, before[key]) for key, tensor in alg.teacher.state_dict().items())
-    assert torch.equal(alg.student.distribution.std_param, torch.full((ACTIONS,), 0.3))
+    for seed in range(3):  # of 30 seeds the loss fell to 0.02 to 0.12 of what it was
+        torch.manual_seed(seed)
+        storage = RolloutStorage("distillation", N, STEPS, observe(), [ACTIONS])
+        alg = Distillation(model("teacher", RNNModel), model("teacher"), storage, gradient_length=3, learning_rate=1e-2)
+        alg.train_mode()
+        before = copy.deepcopy(alg.teacher.state_dict())
+        losses = []
+        for _ in range(40):
+            rollout(alg)
+            losses.append(alg.update()["behavior"])
+        assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+        assert all(torch.equal(tensor, before[key]) for key, tensor in alg.teacher.state_dict().items())
+        assert torch.equal(alg.student.distribution.std_param, torch.full((ACTIONS,), 0.3))
 
 
 def test_a_recurrent_teacher_remembers_across_updates():

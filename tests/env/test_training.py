@@ -1,6 +1,10 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every adapter trains real environments of its library."""
+"""Every adapter trains real environments of its library.
+
+One seed proves nothing: rounding alone decides whether a run takes off early or late. So each law is about the mean of
+several seeds, with a bound that was chosen from what 30 seeds (0 to 29) gave on an AMD Zen 5.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,9 @@ from rslcore.tasks.external import evaluate
 pytestmark = pytest.mark.filterwarnings("ignore:.*precision lowered by casting")
 
 
-def make_runner(env, num_steps, model=None, **algorithm):
+def make_runner(env, num_steps, model=None, seed=0, **algorithm):
     """A small policy whose distribution is the one that the environment asks for."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     model = model or MLPModelCfg(hidden_dims=(64, 64), activation="tanh", obs_normalization=True)
     cfg = OnPolicyRunnerCfg(
         num_steps_per_env=num_steps, actor=model, critic=model, algorithm=PPOCfg(**algorithm), obs_groups=env.obs_groups
@@ -33,6 +37,18 @@ def mean_return(env, runner, episodes):
     return evaluate(env, runner.get_inference_policy(), episodes)["return_mean"]
 
 
+def mean_returns(make_env, seeds, iterations, num_steps, **algorithm):
+    """Mean return before and after training, averaged over seeds of environment, weights and noise."""
+    returns = []
+    for seed in range(seeds):
+        env = make_env(seed)
+        runner = make_runner(env, num_steps, seed=seed, **algorithm)
+        before = mean_return(env, runner, env.num_envs)
+        runner.learn(iterations)
+        returns.append((before, mean_return(env, runner, env.num_envs)))
+    return (sum(column) / seeds for column in zip(*returns, strict=True))
+
+
 @pytest.mark.parametrize(
     ("adapter", "options"),
     [
@@ -41,24 +57,31 @@ def mean_return(env, runner, episodes):
     ],
 )
 def test_cartpole_is_learned(adapter, options):
-    """CartPole-v1, discrete actions: from a few steps upright to more than 120 within 20,000 steps."""
+    """CartPole-v1, discrete actions: from a few steps upright to more than 100 within 10,000 steps.
+
+    Of 30 seeds, 29 began at 9 to 40 (one at 159 or 204) and all ended at 113 or more, half of them above 175.
+    """
     pytest.importorskip("envpool" if adapter is EnvPoolVecEnv else "gymnasium")
-    env = adapter.make("CartPole-v1", 16, seed=0, **options)
-    runner = make_runner(env, 32, schedule="fixed", learning_rate=3e-3)
-    before = mean_return(env, runner, 16)
-    runner.learn(40)
-    after = mean_return(env, runner, 16)
-    assert before < 100 and after > 120, (before, after)
+
+    def make_env(seed):
+        return adapter.make("CartPole-v1", 16, seed=seed, **options)
+
+    before, after = mean_returns(make_env, 3, 20, 32, schedule="fixed", learning_rate=3e-3)
+    assert after > 100, (before, after)
 
 
 def test_mujoco_inverted_pendulum_is_learned():
-    """MuJoCo's InvertedPendulum-v5, continuous actions: from a few steps upright to more than 200 of 1000."""
+    """MuJoCo's InvertedPendulum-v5, continuous actions: from a few steps upright to more than 200 of 1000.
+
+    Of 30 seeds all began at 7 to 27; 25 ended at 1000, one at 436, four at 57 to 80. The mean of six fails where hardly
+    one takes off: once in 50,000 tests (drawn from the 30, with replacement).
+    """
     pytest.importorskip("envpool")
-    env = EnvPoolVecEnv.make("InvertedPendulum-v5", 16, seed=0)
-    runner = make_runner(env, 32, desired_kl=0.02, entropy_coef=0.0)
-    before = mean_return(env, runner, 16)
-    runner.learn(40)
-    after = mean_return(env, runner, 16)
+
+    def make_env(seed):
+        return EnvPoolVecEnv.make("InvertedPendulum-v5", 16, seed=seed)
+
+    before, after = mean_returns(make_env, 6, 40, 32, desired_kl=0.02, entropy_coef=0.0)
     assert before < 100 and after > 200, (before, after)
 
 
@@ -79,10 +102,10 @@ def test_atari_pixels_go_through_a_whole_update():
 class JaxPendulum:
     """Gymnasium's Pendulum-v1, rewards divided by 10, for N pendulums stepped by one compiled function of JAX."""
 
-    def __init__(self, num_envs: int) -> None:
+    def __init__(self, num_envs: int, seed: int) -> None:
         jax = pytest.importorskip("jax", reason="JAX is not installed")
         jnp = jax.numpy
-        self.num_envs, self.key = num_envs, jax.random.key(0)
+        self.num_envs, self.key = num_envs, jax.random.key(seed)
 
         def draw(key):
             high = jnp.array([math.pi, 1.0])
@@ -121,10 +144,15 @@ class JaxPendulum:
 
 
 def test_pendulum_in_jax_improves():
-    """A batched environment in JAX, continuous actions: the cost of swinging up falls by a third or more."""
-    env = ArrayVecEnv(JaxPendulum(32), 32, num_actions=1, action_range=(-2.0, 2.0), max_episode_length=200)
-    runner = make_runner(env, 64, gamma=0.95, schedule="fixed", learning_rate=3e-3, entropy_coef=0.0)
-    before = mean_return(env, runner, 32)
-    runner.learn(30)
-    after = mean_return(env, runner, 32)
+    """A batched environment in JAX, continuous actions: the cost of swinging up falls by a third or more.
+
+    Of 30 seeds all began at -158 to -111 and ended at -62 to -16.
+    """
+
+    def make_env(seed):
+        return ArrayVecEnv(JaxPendulum(32, seed), 32, num_actions=1, action_range=(-2.0, 2.0), max_episode_length=200)
+
+    before, after = mean_returns(
+        make_env, 3, 30, 64, gamma=0.95, schedule="fixed", learning_rate=3e-3, entropy_coef=0.0
+    )
     assert before < 0 and after > before * 2 / 3, (before, after)

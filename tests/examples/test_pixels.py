@@ -62,13 +62,16 @@ def test_the_images_show_the_ball(env):
 def test_the_short_version_trains(tmp_path):
     """Law: the CNN on uint8 images trains and plays; given the true state, a policy learns even in so short a time."""
     numbers, picture = tmp_path / "numbers.json", tmp_path / "picture.png"
-    command = [sys.executable, SCRIPT, "--short", "--json", numbers, "--picture", picture, "--seeds", "0"]
+    command = [sys.executable, SCRIPT, "--short", "--json", numbers, "--picture", picture, "--seeds", *"012345"]
     result = subprocess.run([*command, "--policies", "pixels", "state"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert "CNN: image and paddle" in result.stdout
-    runs = {run["model"]: run for run in json.loads(numbers.read_text())["runs"]}
-    assert 0 < runs["pixels"]["final_return"] < 1
-    assert runs["state"]["final_return"] > 0.35  # a still paddle catches 0.21
+    finals = {"pixels": [], "state": []}
+    for run in json.loads(numbers.read_text())["runs"]:
+        finals[run["model"]].append(run["final_return"])
+    assert len(finals["pixels"]) == 6 and all(0 < caught < 1 for caught in finals["pixels"])
+    # A still paddle catches 0.21. Of 30 seeds, one caught 0.26, half of them 0.43 or more: the mean of six is above.
+    assert sum(finals["state"]) / len(finals["state"]) > 0.3
     assert picture.stat().st_size > 5000
 
 

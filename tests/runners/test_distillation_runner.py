@@ -79,7 +79,7 @@ def test_no_start_without_a_teacher() -> None:
 
 
 def test_the_actor_of_a_training_run_becomes_the_teacher(tmp_path: Path, teacher_file: Path) -> None:
-    """Of a PPO checkpoint only the teacher is read: iteration and student stay; then the student learns."""
+    """Of a PPO checkpoint only the teacher is read: iteration and student stay; learning leaves the teacher alone."""
     runner = make_runner(tmp_path / "student")
     before = {key: tensor.clone() for key, tensor in runner.alg.student.state_dict().items()}
     runner.load(teacher_file)
@@ -88,12 +88,23 @@ def test_the_actor_of_a_training_run_becomes_the_teacher(tmp_path: Path, teacher
     assert_same(dict(runner.alg.teacher.state_dict()), dict(saved))
     assert_same(dict(runner.alg.student.state_dict()), before)
 
-    runner.learn(30, init_at_random_ep_len=True)
-    losses = [record["Loss/behavior"] for record in read_metrics(tmp_path / "student")]
-    assert sum(losses[-5:]) < sum(losses[:5])
+    runner.learn(2, init_at_random_ep_len=True)
     assert_same(dict(runner.alg.teacher.state_dict()), dict(saved))
     policy = runner.get_inference_policy("cpu")
     assert policy is runner.alg.student and policy.is_recurrent and not policy.training
+
+
+def test_students_approach_their_teacher(tmp_path: Path, teacher_file: Path) -> None:
+    """The loss falls: of 30 seeds, to 0.02 to 0.38 of what it was."""
+    ratios = []
+    for seed in range(3):
+        folder = tmp_path / f"student{seed}"
+        runner = make_runner(folder, seed=seed)
+        runner.load(teacher_file)
+        runner.learn(30, init_at_random_ep_len=True)
+        losses = [record["Loss/behavior"] for record in read_metrics(folder)]
+        ratios.append(sum(losses[-5:]) / sum(losses[:5]))
+    assert sum(ratios) / len(ratios) < 0.75, ratios
 
 
 @pytest.mark.parametrize("teacher", ["mlp", "gru"])
