@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import rsl_rl.algorithms
 import torch
+from limits import THREADS
+from rounding import Bounds, make_lipschitz, move_policy
 from tensordict import TensorDict
 
 import rslcore.algorithms
@@ -27,9 +29,6 @@ IMAGE = (2, 6, 6)
 
 STEP_DT = 0.02
 """Seconds per env step."""
-
-RTOL = 1e-5
-"""Largest difference of parameters, as a part of the largest magnitude within their tensor."""
 
 _MLP = {"class_name": "MLPModel", "hidden_dims": [16, -1], "activation": "elu"}
 _RNN = {**_MLP, "class_name": "RNNModel", "hidden_dims": [16], "rnn_hidden_dim": 8}
@@ -78,6 +77,7 @@ class Twins:
     num_envs: int
     num_steps: int
     generator: torch.Generator
+    bounds: Bounds = dataclasses.field(default_factory=Bounds)
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.ours, self.theirs))
@@ -114,12 +114,14 @@ class Twins:
                 alg.compute_returns(obs.clone())
 
     def update(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Update both with the same permutation and return their losses."""
+        """Update both with the same permutation, both policies moved since they acted; return their losses."""
         seed = int(torch.randint(2**31, (), generator=self.generator))
         losses = []
         for alg in self:
+            move_policy(alg.actor, torch.Generator().manual_seed(seed))
             torch.manual_seed(seed)
-            losses.append(alg.update())
+            with self.bounds.watch(optimizers_of(self.theirs)):
+                losses.append(alg.update())
         return losses[0], losses[1]
 
     def share_advantages(self) -> None:
@@ -127,32 +129,27 @@ class Twins:
         for name in ("returns", "advantages"):
             getattr(self.ours.storage, name).copy_(getattr(self.theirs.storage, name))
 
-    def assert_same_after(self, updates: int = 1, *, loss_rtol: float = RTOL) -> None:
+    def assert_same_after(self, updates: int = 1) -> None:
         """Rollouts and updates of both, and everything that comes of them, agree."""
         for _ in range(updates):
             self.rollout()
-            ours, theirs = self.update()
-            assert list(ours) == list(theirs)
-            for name, loss in theirs.items():  # the surrogate is a mean of terms of order 1 around zero
-                assert ours[name] == pytest.approx(
-                    loss, **({"abs": loss_rtol} if name == "surrogate" else {"rel": loss_rtol})
-                )
+            self.bounds.assert_same_losses(*self.update())
             assert self.ours.learning_rate == self.theirs.learning_rate
             for alg in self:
                 assert {group["lr"] for group in alg.optimizer.param_groups} == {alg.learning_rate}
             self.assert_same_parameters()
 
-    def assert_same_parameters(self, rtol: float = RTOL) -> None:
-        """Every parameter and buffer of models and extension agrees, and both libraries use the same names."""
+    def assert_same_parameters(self) -> None:
+        """Parameters and buffers of models and extension, and what the optimizers keep, agree by name."""
         for role in ("actor", "critic", "rnd") if self.ours.rnd is not None else ("actor", "critic"):
-            ours, theirs = (getattr(alg, role).state_dict() for alg in self)
-            assert list(ours) == list(theirs)
-            for name, expected in theirs.items():
-                assert ours[name].dtype == expected.dtype and ours[name].shape == expected.shape
-                atol = rtol * expected.abs().max().item()
-                torch.testing.assert_close(
-                    ours[name], expected, rtol=0, atol=atol, msg=lambda m, n=f"{role} {name}": f"{n}: {m}"
-                )
+            self.bounds.assert_same_model(*(getattr(alg, role) for alg in self), role)
+        for ours, theirs in zip(*map(optimizers_of, self), strict=True):
+            self.bounds.assert_same_moments(ours, theirs)
+
+
+def optimizers_of(alg: Any) -> list[torch.optim.Optimizer]:
+    """That of the models, and that of RND."""
+    return [alg.optimizer] if alg.rnd is None else [alg.optimizer, alg.rnd.optimizer]
 
 
 @pytest.fixture
@@ -169,7 +166,7 @@ def make_twins():
         critic: str | None = None,
         **algorithm: Any,
     ) -> Twins:
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         cfg = make_cfg(num_steps, algorithm, distribution or {}, obs_normalization, actor, critic or actor)
         env = SimpleNamespace(num_envs=num_envs, num_actions=NUM_ACTIONS, unwrapped=SimpleNamespace(step_dt=STEP_DT))
         twins = Twins(None, None, cfg, num_envs, num_steps, torch.Generator().manual_seed(seed))
@@ -178,6 +175,7 @@ def make_twins():
             torch.manual_seed(seed)
             alg = library.PPO.construct_algorithm(obs, env, copy.deepcopy(cfg), "cpu")
             alg.train_mode()
+            make_lipschitz(optimizers_of(alg))
             setattr(twins, name, alg)
         # The oracle draws torch.randperm once per update: give ours the same permutation.
         twins.ours.storage.draw_permutation = torch.randperm

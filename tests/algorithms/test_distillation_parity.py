@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import rsl_rl.algorithms
 import torch
+from limits import THREADS
+from rounding import Bounds, make_lipschitz
 from tensordict import TensorDict
 
 import rslcore.algorithms
@@ -21,8 +23,6 @@ NUM_ENVS = 6
 NUM_ACTIONS = 3
 GROUPS = {"policy": 5, "privileged": 4}
 """Width of each observation group; the teacher sees both."""
-RTOL = 1e-5
-"""Largest difference of parameters, as a part of the largest magnitude within their tensor."""
 
 MLP = {"class_name": "MLPModel"}
 LSTM = {"class_name": "RNNModel", "rnn_type": "lstm", "rnn_hidden_dim": 8, "rnn_num_layers": 2}
@@ -57,8 +57,9 @@ class Twins:
         seed: int = 0,
         **algorithm: Any,
     ) -> None:
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         self.num_steps = num_steps
+        self.bounds = Bounds()
         self.generator = torch.Generator().manual_seed(seed)
         self.obs = self.observe()
         env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=NUM_ACTIONS)
@@ -74,6 +75,7 @@ class Twins:
             cfg["algorithm"].pop("keep_teacher_state", None)
         alg = library.Distillation.construct_algorithm(self.obs, env, cfg, "cpu")
         alg.train_mode()
+        make_lipschitz([alg.optimizer])
         return alg
 
     def observe(self) -> TensorDict:
@@ -109,22 +111,18 @@ class Twins:
             torch.testing.assert_close(
                 self.ours.storage.privileged_actions, self.theirs.storage.privileged_actions, rtol=1e-5, atol=1e-6
             )
-            ours, theirs = self.ours.update(), self.theirs.update()
-            assert list(ours) == list(theirs) == ["behavior"]
-            assert ours["behavior"] == pytest.approx(theirs["behavior"], rel=RTOL)
+            with self.bounds.watch([self.theirs.optimizer]):
+                losses = self.ours.update(), self.theirs.update()
+            assert list(losses[0]) == ["behavior"]
+            self.bounds.assert_same_losses(*losses)
             self.assert_same_parameters()
             self.assert_same_hidden_states()
 
     def assert_same_parameters(self) -> None:
-        """Every parameter and statistic agrees, and both libraries use the same names."""
+        """Every parameter and statistic, and what the optimizers keep, agrees by name."""
         for role in ("student", "teacher"):
-            ours, theirs = (getattr(alg, role).state_dict() for alg in (self.ours, self.theirs))
-            assert list(ours) == list(theirs)
-            for name, expected in theirs.items():
-                scale = expected.abs().max().item()
-                torch.testing.assert_close(
-                    ours[name], expected, rtol=0, atol=RTOL * scale, msg=lambda m, n=name: f"{n}: {m}"
-                )
+            self.bounds.assert_same_model(getattr(self.ours, role), getattr(self.theirs, role), role)
+        self.bounds.assert_same_moments(self.ours.optimizer, self.theirs.optimizer)
 
     def assert_same_hidden_states(self) -> None:
         """The students remember the same."""

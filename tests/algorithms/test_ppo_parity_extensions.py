@@ -107,7 +107,7 @@ def test_symmetry_with_other_settings_equals_the_oracle(make_twins, model, more)
 
 
 def test_extensions_in_mixed_precision_equal_the_oracle(make_twins):
-    """Law: with bfloat16 too, one update gives parameters within 1e-5."""
+    """Law: with bfloat16 too, one update agrees, as closely as with float32."""
     symmetry = {"data_augmentation_func": mirror, "use_data_augmentation": True, "use_mirror_loss": True}
     twins = make_twins(symmetry_cfg={**symmetry, "mirror_loss_coeff": 0.5}, rnd_cfg=RND, use_mixed_precision=True)
     twins.rollout()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from rounding import BFLOAT16_GRADIENT
 
 DISTRIBUTIONS = {
     "gaussian": {},
@@ -33,7 +34,7 @@ def test_updates_equal_the_oracle(make_twins, model, distribution):
 @pytest.mark.parametrize("model", ["lstm", "gru", "cnn"])
 def test_learning_rates_equal_the_oracle(make_twins, model, distribution):
     """Law: from its upper bound, the learning rate is adapted to the same divergences."""
-    settings = {"learning_rate": 1e-2, "desired_kl": 0.003}
+    settings = {"learning_rate": 1e-2, "desired_kl": 3e-4}
     twins = make_twins(actor=model, distribution=DISTRIBUTIONS[distribution], **settings)
     twins.assert_same_after()
     assert twins.ours.learning_rate < 1e-2
@@ -80,18 +81,27 @@ def test_shared_encoders_equal_the_oracle(make_twins):
     assert ours["param_groups"] == theirs["param_groups"]
 
 
-@pytest.mark.parametrize(
-    ("model", "settings", "rtol"),
-    [("mlp", {}, 1e-5), ("cnn", {}, 1e-5), ("lstm", {"optimizer": "sgd"}, 3e-4), ("gru", {"optimizer": "sgd"}, 3e-4)],
-)
-def test_mixed_precision_equals_the_oracle(make_twins, model, settings, rtol):
-    """Law: with bfloat16 forward and losses, parameters agree to 1e-5 still; recurrent ones to bfloat16's rounding.
+def skip_without_bfloat16(kind):
+    """Skip where torch itself has no such layer: oneDNN held to an instruction set without bfloat16 has no LSTM."""
+    with torch.autocast("cpu", torch.bfloat16):
+        try:
+            kind(2, 3)(torch.zeros(1, 1, 2))
+        except RuntimeError as error:
+            pytest.skip(f"torch has no {kind.__name__} in bfloat16 here: {error}")
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "lstm", "gru"])
+def test_mixed_precision_equals_the_oracle(make_twins, model):
+    """Law: with bfloat16 forward and losses, an update agrees as closely; recurrent ones to bfloat16's rounding.
 
     The oracle's perceptron gets what follows the recurrent layer in another memory layout, for which torch rounds
-    products once more before it adds the bias. (Adam would turn roundings of small gradients into whole steps.)
+    products once more before it adds the bias.
     """
-    twins = make_twins(actor=model, use_mixed_precision=True, schedule="fixed", **settings)
+    twins = make_twins(actor=model, use_mixed_precision=True, schedule="fixed")
+    if model in ("lstm", "gru"):
+        skip_without_bfloat16({"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[model])
+        twins.bounds.gradient = BFLOAT16_GRADIENT
     twins.rollout()
     twins.share_advantages()
     twins.update()
-    twins.assert_same_parameters(rtol)
+    twins.assert_same_parameters()

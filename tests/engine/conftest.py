@@ -16,6 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from limits import THREADS
+from rounding import Bounds, make_lipschitz, move_policy
 from tensordict import TensorDict
 
 from rslcore.algorithms import PPO
@@ -25,9 +27,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 NUM_ENVS, NUM_STEPS, NUM_ACTIONS = 13, 7, 3
 GROUPS = {"policy": (5,), "critic": (4,), "image": (2, 6, 6)}
 
-RTOL = 1e-5
-"""Largest difference of parameters, as a part of the largest magnitude within their tensor."""
-
 
 @dataclasses.dataclass
 class Pair:
@@ -35,6 +34,7 @@ class Pair:
 
     tested: PPO
     eager: PPO
+    bounds: Bounds = dataclasses.field(default_factory=Bounds)
 
     def __iter__(self):
         return iter((self.tested, self.eager))
@@ -64,41 +64,32 @@ class Pair:
                 alg.compute_returns(obs)
 
     def update(self, seed):
-        """One update of both; the losses."""
+        """One update of both, both policies moved since they acted; the losses."""
         losses = []
         for alg in self:
+            move_policy(alg.actor, torch.Generator().manual_seed(seed))
             torch.manual_seed(seed)
-            losses.append(alg.update())
+            with self.bounds.watch(self.eager.optimizers()):
+                losses.append(alg.update())
         return losses
 
     def assert_same_after(self, updates=2, engine=None):
-        """Rollouts and updates lead to the same parameters, losses, learning rate and state of the optimizer."""
+        """Rollouts and updates lead to the same losses, learning rate, models and state of the optimizers."""
         for seed in range(updates):
             self.rollout(seed)
             losses = self.update(seed)
             if engine is not None:
                 assert (self.tested.engine.name, self.eager.engine.name) == (engine, "eager")
-            assert list(losses[0]) == list(losses[1])
-            for name, loss in losses[1].items():
-                assert losses[0][name] == pytest.approx(loss, rel=RTOL, abs=RTOL), name
+            self.bounds.assert_same_losses(*losses)
             assert self.tested.learning_rate == self.eager.learning_rate
-            for role in ("actor", "critic"):
-                tested, eager = (getattr(alg, f"_raw_{role}").state_dict() for alg in self)
-                for name, expected in eager.items():
-                    assert_close(tested[name], expected, f"{role} {name}")
-            tested, eager = (alg.optimizer.state_dict()["state"] for alg in self)
-            assert list(tested) == list(eager)
-            for number, state in eager.items():
-                assert list(tested[number]) == list(state)
-                for name, expected in state.items():
-                    if expected is not None:
-                        assert_close(tested[number][name], expected, f"{name} of parameter {number}", rtol=20 * RTOL)
+            self.assert_same_state()
 
-
-def assert_close(actual, expected, what, rtol=RTOL):
-    """Tensors agree relative to the largest magnitude."""
-    atol = rtol * max(expected.abs().max().item(), 1e-30)
-    torch.testing.assert_close(actual, expected, rtol=0, atol=atol, msg=lambda m: f"{what}: {m}")
+    def assert_same_state(self):
+        """Models and the state of the optimizers agree."""
+        for role in ("actor", "critic"):
+            self.bounds.assert_same_model(*(getattr(alg, f"_raw_{role}") for alg in self), role)
+        for tested, eager in zip(*(alg.optimizers() for alg in self), strict=True):
+            self.bounds.assert_same_moments(tested, eager)
 
 
 def make_cfg(**settings):
@@ -137,7 +128,7 @@ def make_pair():
     """A function that makes a pair; keywords as for `make_cfg`."""
 
     def make(engine="auto", **settings) -> Pair:
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         cfg = make_cfg(**settings)
         env = SimpleNamespace(num_envs=NUM_ENVS, num_actions=NUM_ACTIONS, unwrapped=SimpleNamespace(step_dt=0.02))
         obs = TensorDict({name: torch.randn(NUM_ENVS, *shape) for name, shape in GROUPS.items()}, [NUM_ENVS])
@@ -148,6 +139,7 @@ def make_pair():
             torch.manual_seed(0)
             algorithms.append(PPO.construct_algorithm(obs, env, own, "cpu"))
             algorithms[-1].train_mode()
+            make_lipschitz(algorithms[-1].optimizers())
         return Pair(*algorithms)
 
     return make

@@ -11,6 +11,7 @@ import sys
 
 import pytest
 import torch
+from limits import HANG
 
 from rslcore.engine.minibatch_kernel import MinibatchKernel, missing_kernel
 from rslcore.ops import _activations, _library
@@ -157,7 +158,7 @@ def test_every_simd_level(level):
         f"equal and ({names})",
     ]
     result = subprocess.run(
-        command, env={**os.environ, "RSLCORE_SIMD": level}, capture_output=True, text=True, timeout=300, check=False
+        command, env={**os.environ, "RSLCORE_SIMD": level}, capture_output=True, text=True, timeout=HANG, check=False
     )
     assert result.returncode == 0, result.stdout[-2000:]
 

@@ -143,10 +143,7 @@ def test_what_is_not_known_runs_as_it_is(make_pair, change):
         pair.update(0)
     assert pair.tested.engine.name == "eager" and reason in pair.tested.engine_reason
     assert pair.tested.needs_padding() == padded
-    for role in ("actor", "critic"):
-        tested, eager = (getattr(alg, role).state_dict() for alg in pair)
-        for name, expected in eager.items():
-            torch.testing.assert_close(tested[name], expected, rtol=0, atol=1e-5 * expected.abs().max().item() + 1e-9)
+    pair.assert_same_state()
 
 
 def test_hooks_see_padded_trajectories(make_pair):
