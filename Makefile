@@ -1,5 +1,6 @@
 # make train   train the quadruped            make test   all tests
 # make lint    formatters and checkers        make build  compiled library only
+# make test-matrix  the tests that depend on rounding, at every SIMD level, thread count, and on busy cores (docs/testing.md)
 # make wheel   dist/*.whl                     make wheel-test  the wheel in fresh environments (BESIDE=venv: its torch)
 # Each does its own set-up in .venv; a second call rebuilds only what changed.
 # CUDA sources are compiled where nvcc is found; RSLCORE_CUDA=OFF leaves them out.
@@ -17,7 +18,7 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc cmake -type f)
 CPP := $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 ARGS ?=
 
-.PHONY: train test lint build wheel wheel-test clean FORCE
+.PHONY: train test test-matrix lint build wheel wheel-test clean FORCE
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -26,6 +27,9 @@ train: build
 
 test: build $(STAMPS)/test
 	$(BIN)/python -m pytest $(ARGS)
+
+test-matrix: build $(STAMPS)/test
+	$(BIN)/python tests/matrix.py $(ARGS)
 
 lint: $(STAMPS)/train $(STAMPS)/lint
 	$(BIN)/ruff check .

@@ -4,9 +4,27 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 import torch
+
+ROUNDING = (
+    "algorithms",
+    "engine",
+    "env/test_training.py",
+    "examples/test_kernels_in_other_code.py",
+    "export",
+    "extensions",
+    "models",
+    "modules",
+    "ops",
+    "storage",
+    "tasks/test_cart_pole.py",
+    "test_numpy.py",
+    "utils",
+)
+"""Folders and files below this one whose results depend on how sums are rounded: `make test-matrix` runs them."""
 
 GPU_REASON = "no GPU: needs an NVIDIA GPU, a CUDA build of torch and librslcore_cuda"
 
@@ -17,7 +35,11 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` skip, with the reason, where they cannot run."""
+    """Tests of `ROUNDING` are marked so; tests marked `gpu` skip, with the reason, where they cannot run."""
+    rounding = [Path(__file__).parent / name for name in ROUNDING]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in rounding):
+            item.add_marker(pytest.mark.rounding)
     if torch.cuda.is_available():
         return
     for item in items:
