@@ -11,6 +11,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from limits import HANG
 
 from rslcore.cli.search_path import python_command
 
@@ -59,7 +60,7 @@ def here(tmp_path) -> Path:
 
 def call(start: str, here: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a folder, started in one of both ways."""
-    return subprocess.run([*STARTS[start], *arguments], cwd=here, capture_output=True, text=True, timeout=300)
+    return subprocess.run([*STARTS[start], *arguments], cwd=here, capture_output=True, text=True, timeout=HANG)
 
 
 def ran(here: Path) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from limits import HANG
 
 from rslcore import checkpoint
 from rslcore.cli import run_folder
@@ -71,7 +72,7 @@ def kept(tmp_path_factory) -> Path:
     """The folder of a run on the cart and pole."""
     root = tmp_path_factory.mktemp("runs")
     command = [sys.executable, "-m", "rslcore", *TRAINING, "--log-dir", str(root)]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, check=True, capture_output=True, timeout=HANG)
     (folder,) = (root / "cart-pole").iterdir()
     return folder
 
