@@ -124,7 +124,7 @@ class PPO:
         )
         self.storage = parts.storage
         self.transition = RolloutStorage.Transition()
-        self.sampler: ActionSampler | None = ActionSampler(self.storage.seed, self.gpu_global_rank)
+        self.sampler: ActionSampler | None = ActionSampler(self.storage.stream_seed, self.gpu_global_rank)
 
         self.clip_param = clip_param
         self.num_learning_epochs = num_learning_epochs

@@ -13,7 +13,7 @@ from torch import nn
 from rslcore.config import MLPModelCfg, nearest
 from rslcore.models.exported import ExportedMLP, ExportedOnnxMLP
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
-from rslcore.utils import check_groups, check_keywords, resolve_class, side_by_side, unpad_trajectories
+from rslcore.utils import check_groups, check_keywords, resolve_class, see_generator, side_by_side, unpad_trajectories
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -59,6 +59,7 @@ class MLPModel(nn.Module):
             ValueError: A group is not 1-D, or a name or key is unknown.
         """
         super().__init__()
+        see_generator()  # weights are drawn next: a seed set again shows here, if nowhere else
         self.obs_groups, self.obs_dim = self._get_obs_dim(obs, obs_groups, obs_set)
 
         self.obs_normalization = obs_normalization

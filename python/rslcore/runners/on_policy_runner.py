@@ -23,7 +23,7 @@ from rslcore.runners.distributed import join_processes
 from rslcore.runners.divergence import excess
 from rslcore.runners.interrupt import DeferredInterrupt
 from rslcore.runners.step_checks import StepChecks
-from rslcore.utils import JointRead, require, resolve_callable
+from rslcore.utils import JointRead, require, resolve_callable, see_generator
 
 _RUN_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "algorithm")
 
@@ -72,6 +72,7 @@ class OnPolicyRunner(CheckpointedRunner):
         Raises:
             ValueError: The configuration does not fit the environment, or is wrong in itself.
         """
+        see_generator()  # before weights are drawn
         self.env = env
         self.cfg = _checked(train_cfg, self.required_keys)
         self.device = device

@@ -16,7 +16,7 @@ from rslcore import ops
 from rslcore.storage import records
 from rslcore.storage.records import Batch, HiddenState, Slot, Transition
 from rslcore.storage.shuffled_rows import Rooms, ShuffledRows
-from rslcore.utils import without_gradient
+from rslcore.utils import StreamSeed, without_gradient
 from rslcore.utils.trajectories import rollout_masks, trajectory_masks
 
 TRAINING_TYPES = ("rl", "distillation")
@@ -69,7 +69,8 @@ class RolloutStorage:
             obs: Example observations, [N, ...] per group; shapes and dtypes are taken from them.
             actions_shape: Shape of one action, e.g. [A].
             device: Device of all buffers.
-            seed: Seed of the shuffling; by default the one torch's global generator was seeded with.
+            seed: Seed of the shuffling; by default one that follows from the state of torch's generator when the first
+                transition is stored, another one for every storage (:class:`rslcore.utils.StreamSeed`).
 
         Raises:
             ValueError: ``training_type`` is neither.
@@ -81,7 +82,7 @@ class RolloutStorage:
         self.num_transitions_per_env = num_transitions_per_env
         self.actions_shape = actions_shape
         self.device = device
-        self.seed = torch.initial_seed() & (2**63 - 1) if seed is None else seed
+        self.stream_seed = StreamSeed(seed)
         self.offset = 0
         self.counter: torch.Tensor | None = None
         """Where it is set, int64 [] on the device: permutations are drawn under it and advance it, beside `offset`."""
@@ -116,6 +117,15 @@ class RolloutStorage:
         self._slot_buffers: tuple[torch.Tensor, ...] = ()
         self._rooms = Rooms()
         self._shuffled_rows = ShuffledRows(self._rooms)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the shuffling."""
+        return self.stream_seed.value
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self.stream_seed = StreamSeed(seed)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the slots: those of a copy must be views of its own buffers."""
@@ -312,7 +322,7 @@ class RolloutStorage:
 
     def state_dict(self) -> dict[str, int]:
         """Return the state of the shuffling; the rollout itself is not part of it."""
-        return {"seed": self.seed, "offset": self.offset}
+        return {"seed": self.stream_seed.foreseen(), "offset": self.offset}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue the shuffling from a state."""
@@ -325,6 +335,7 @@ class RolloutStorage:
         return (*fixed, *(params or ()), *self.observations.values())
 
     def _make_slot(self, step: int) -> Slot:
+        _ = self.seed  # training begins: a seed set from now on is for what comes later
         with torch.inference_mode(False), torch.no_grad():
             fields = {name: getattr(self, name)[step] for name in _STEP_FIELDS[self.training_type]}
             fields |= {name: fields[name].squeeze(-1) for name in _PER_ENV if name in fields}

@@ -10,6 +10,7 @@ from rslcore.utils.observations import check_groups, for_storage, side_by_side, 
 from rslcore.utils.optimizers import load_optimizer_state, make_optimizer, optimizer_state
 from rslcore.utils.policies import reset_policy
 from rslcore.utils.precision import tf32_products
+from rslcore.utils.random_streams import StreamSeed, see_generator
 from rslcore.utils.requirements import require
 from rslcore.utils.resolve import (
     check_keywords,
@@ -23,6 +24,7 @@ from rslcore.utils.trajectories import dones_of, split_and_pad_trajectories, unp
 
 __all__ = [
     "JointRead",
+    "StreamSeed",
     "check_groups",
     "check_keywords",
     "compile_model",
@@ -39,6 +41,7 @@ __all__ = [
     "resolve_nn_activation",
     "resolve_obs_groups",
     "resolve_optimizer",
+    "see_generator",
     "side_by_side",
     "split_and_pad_trajectories",
     "tf32_products",
