@@ -20,6 +20,7 @@ from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     check_keywords,
     compile_model,
+    is_set,
     for_storage,
     load_optimizer_state,
     make_optimizer,
@@ -188,7 +189,7 @@ class Distillation:
         Args:
             obs: Observations after the step; not used.
             rewards: Rewards [N]; stored, but nothing is learned from them.
-            dones: Episode ended on this step [N], any dtype.
+            dones: Episode ended on this step [N], any dtype, set where not 0.
             extras: Further outputs of the environment; not used.
 
         Raises:
@@ -198,6 +199,7 @@ class Distillation:
         transition = self.transition
         if transition.privileged_actions is None:
             raise RuntimeError("Distillation: act() must be called before process_env_step()")
+        dones = is_set(dones)
         transition.rewards, transition.dones = rewards, dones
         self.storage.add_transition(transition)
         transition.clear()

@@ -25,6 +25,7 @@ from rslcore.modules import HiddenState
 from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     compile_model,
+    is_set,
     make_optimizer,
     reduce_gradients_in_buckets,
     tf32_products,
@@ -182,7 +183,7 @@ class PPO:
         Args:
             obs: Observations after the step.
             rewards: Rewards [N].
-            dones: Episode ended on this step [N], any dtype.
+            dones: Episode ended on this step [N], any dtype, set where not 0; so are the time-outs.
             extras: Further outputs of the environment.
 
         Raises:
@@ -195,12 +196,12 @@ class PPO:
         slot = self.storage.slot()
         fits = rewards.shape == slot.rewards.shape  # or else the storage says so
         transition.rewards = slot.rewards.copy_(rewards) if fits else rewards.to(slot.rewards.dtype, copy=True)
-        transition.dones = dones
+        transition.dones = dones = is_set(dones)
         if self.rnd is not None:
             self.intrinsic_rewards = self.rnd.get_intrinsic_reward(obs)
             transition.rewards += self.intrinsic_rewards
         if "time_outs" in extras:
-            time_outs = extras["time_outs"].to(self.device)
+            time_outs = is_set(extras["time_outs"].to(self.device))
             values = self._time_out_values(time_outs, extras.get("final_obs"))
             transition.rewards.addcmul_(values, time_outs, value=self.gamma)
         self.storage.add_transition(transition)
@@ -447,7 +448,7 @@ class PPO:
         if not self.bootstrap_final_obs:
             return values
         if final_obs is not None and not _on_host(time_outs):
-            return torch.where(time_outs.bool(), self._peek_values(final_obs.to(self.device)).view(-1), values)
+            return torch.where(time_outs, self._peek_values(final_obs.to(self.device)).view(-1), values)
         if not len(rows := time_outs.nonzero().view(-1)):
             return values
         if final_obs is None:

@@ -12,7 +12,7 @@ from torch import nn
 
 from rslcore import ops
 from rslcore.config import RNNModelCfg, nearest
-from rslcore.utils import dones_of, require, unpad_trajectories
+from rslcore.utils import dones_of, is_set, require, unpad_trajectories
 
 HiddenState: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
 """Of a GRU h, of an LSTM (h, c), each [layers, N, H]; None stands for zeros, and for models without memory."""
@@ -98,7 +98,7 @@ class RNN(nn.Module):
         """Set the hidden state of environments whose episode ended, or of all.
 
         Args:
-            dones: 1 where an episode ended [N], any dtype; None means all environments.
+            dones: Not 0 where an episode ended [N], any dtype; None means all environments.
             hidden_state: What to set; None means zeros.
         """
         if dones is None:
@@ -139,7 +139,7 @@ class RNN(nn.Module):
 
 def _as_column(dones: torch.Tensor) -> torch.Tensor:
     """Flags [N] or [N, 1] as bool [N, 1], which broadcasts against [layers, N, H]."""
-    return (dones == 1).reshape(-1, 1)
+    return is_set(dones).reshape(-1, 1)
 
 
 def _map(function: Callable[[torch.Tensor], Any], state: HiddenState) -> HiddenState:

@@ -16,7 +16,7 @@ from rslcore import ops
 from rslcore.storage import records
 from rslcore.storage.records import Batch, HiddenState, Slot, Transition
 from rslcore.storage.shuffled_rows import Rooms, ShuffledRows
-from rslcore.utils import StreamSeed, without_gradient
+from rslcore.utils import StreamSeed, is_set, without_gradient
 from rslcore.utils.trajectories import rollout_masks, trajectory_masks
 
 TRAINING_TYPES = ("rl", "distillation")
@@ -37,7 +37,7 @@ class RolloutStorage:
     """The transitions of one rollout of T steps in N environments; names as in rsl_rl 5.5.1.
 
     All buffers are [T, N, ...] and contiguous: ``observations`` (a TensorDict, groups in their own dtype), ``actions``
-    [T, N, A], ``rewards`` [T, N, 1] and ``dones`` (uint8) [T, N, 1]. For reinforcement learning also ``values``,
+    [T, N, A], ``rewards`` [T, N, 1] and ``dones`` (uint8, 1 where those given were not 0) [T, N, 1]. For reinforcement learning also ``values``,
     ``actions_log_prob``, ``returns``, ``advantages``, each [T, N, 1], and ``distribution_params``, a tuple of
     [T, N, ...] made at the first transition; for distillation ``privileged_actions`` [T, N, A]. Of recurrent models
     ``saved_hidden_state_a`` (actor) and ``saved_hidden_state_c`` (critic) are lists of [T, layers, N, H], made at the
@@ -203,6 +203,8 @@ class RolloutStorage:
             target = getattr(slot, name)
             if value is target:
                 continue
+            if name == "dones":
+                value = is_set(value)
             if value.shape != target.shape and name in _PER_ENV:
                 value, target = value.reshape(-1, 1), target.unsqueeze(-1)
             _copy(name, value, target)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Names to objects, gradients across processes, rollouts as trajectories. Imports configurations and operators only."""
 
+from rslcore.ops._tensors import is_set
 from rslcore.utils.autograd import without_gradient
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.gradients import reduce_gradients_in_buckets
@@ -29,6 +30,7 @@ __all__ = [
     "check_keywords",
     "compile_model",
     "dones_of",
+    "is_set",
     "for_storage",
     "load_optimizer_state",
     "make_optimizer",
