@@ -21,6 +21,8 @@ from rslcore.ops import reference
 FLAG_DTYPES = [torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32]
 SHAPES = [(1, 1), (24, 1), (1, 37), (5, 63), (7, 64), (7, 65), (24, 511), (24, 513), (13, 4099), (0, 4), (4, 0)]
 
+ONE_SAMPLE = r"gae: `rewards` must have two samples at least to normalize .* got one"
+
 
 def rollout(num_steps: int, num_envs: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> dict:
     """A random rollout whose episodes end often, half of them by the time limit."""
@@ -120,10 +122,10 @@ def test_one_sample_is_not_normalized(shape: tuple[int, ...]) -> None:
     """One sample has no deviation to be scaled by: it is refused, by torch and by NumPy, and nothing is written."""
     x, out = torch.zeros(shape), (torch.full(shape, 7.0), torch.full(shape, 7.0))
     arguments = {"gamma": 0.9, "lam": 0.9, "normalize": True}
-    with pytest.raises(ValueError, match="gae: `rewards` must have two samples at least to normalize .* got one"):
+    with pytest.raises(ValueError, match=ONE_SAMPLE):
         ops.gae(x, x, x, torch.zeros(1), **arguments, out=out)
     arrays = tuple(tensor.numpy() for tensor in out)
-    with pytest.raises(ValueError, match="gae: `rewards` must have two samples at least to normalize .* got one"):
+    with pytest.raises(ValueError, match=ONE_SAMPLE):
         rnp.gae(x.numpy(), x.numpy(), x.numpy(), np.zeros(1, np.float32), **arguments, out=arrays)
     assert all((tensor == 7).all() for tensor in out)
 

@@ -40,7 +40,7 @@ def test_a_run_that_is_repeated_beside_the_first_has_its_stream() -> None:
 
 
 def test_a_seed_set_before_the_first_use_counts() -> None:
-    """Law: the seed is that of the generator when it is first asked for, whenever the stream was made; then it stays."""
+    """Law: the seed follows from the generator when it is first asked for, whenever the stream was made, and stays."""
     streams = [StreamSeed() for _ in range(3)]
     torch.manual_seed(5)
     first = streams[0].value

@@ -14,7 +14,7 @@ import torch
 from rslcore import ops
 from rslcore.algorithms.ppo_known import custom_code, known_rule
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
-from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
+from rslcore.algorithms.ppo_setup import check_parts, check_samples, check_settings, construct, split_policy
 from rslcore.algorithms.ppo_state import load_state, save_state
 from rslcore.algorithms.sampling import ActionSampler, PolicySteps
 from rslcore.config import PPOCfg
@@ -247,8 +247,10 @@ class PPO:
         """Choose what runs the coming update, and remember it as ``engine`` with its reason as ``engine_reason``.
 
         Raises:
-            ValueError: The engine that was asked for cannot run the models as they are.
+            ValueError: The engine that was asked for cannot run the models as they are, or advantages are to be
+                normalized, and are one.
         """
+        check_samples(self)
         self.engine, self.engine_reason = self._engines.select(self)
         return self.engine
 

@@ -19,6 +19,7 @@ from rslcore.utils import check_keywords, for_storage, require, resolve_class, r
 if TYPE_CHECKING:
     from tensordict import TensorDict
 
+    from rslcore.algorithms.ppo import PPO
     from rslcore.env import VecEnv
 
 _SCHEDULES = ("adaptive", "fixed")
@@ -104,6 +105,28 @@ def check_parts(parts: Parts, num_mini_batches: int, *, reshuffle: bool, symmetr
         what = f"the rows of a rollout ({storage.num_envs} environments of {storage.num_transitions_per_env} steps)"
     if num_mini_batches > rows:
         raise ValueError(f"PPO: `num_mini_batches` must be at most {rows}, {what}, got {num_mini_batches}")
+
+
+def check_samples(ppo: PPO) -> None:
+    """Refuse to learn from advantages that are to be normalized, and are one: it has no standard deviation.
+
+    Raises:
+        ValueError: The message names the sizes that make one sample of them.
+    """
+    storage = ppo.storage
+    steps, envs, parts = storage.num_transitions_per_env, storage.num_envs, ppo.num_mini_batches
+    if not ppo.normalize_advantage_per_mini_batch:
+        samples, parts = steps * envs, 1
+    elif ppo.actor.is_recurrent or ppo.critic.is_recurrent:
+        samples = steps * (envs // parts)
+    else:
+        samples = steps * envs // parts
+    if samples < 2:
+        minibatches = "" if parts == 1 else f" in {parts} minibatches, of which each is normalized by itself"
+        raise ValueError(
+            f"PPO: `num_steps_per_env` x `num_envs` must give two samples at least to normalize their advantages, got "
+            f"{steps} x {envs}{minibatches}"
+        )
 
 
 def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.device | str) -> Any:  # noqa: ANN401

@@ -12,6 +12,7 @@ import torch
 from rslcore import ops
 from rslcore.utils import is_set, without_gradient
 
+
 class EpisodeStatistics:
     """Sums over running episodes, and the last finished ones, without a read by the host per step.
 
