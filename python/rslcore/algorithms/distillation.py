@@ -20,6 +20,7 @@ from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     check_keywords,
     compile_model,
+    cpu_by_default,
     is_set,
     for_storage,
     load_optimizer_state,
@@ -382,9 +383,11 @@ class Distillation:
             check_keywords(part_class, part_cfg, part)
 
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["student", "teacher"])
-        student = student_class(obs, cfg["obs_groups"], "student", env.num_actions, **student_cfg).to(device)
+        with cpu_by_default():
+            student = student_class(obs, cfg["obs_groups"], "student", env.num_actions, **student_cfg).to(device)
         print(f"Student Model: {student}")
-        teacher = teacher_class(obs, cfg["obs_groups"], "teacher", env.num_actions, **teacher_cfg).to(device)
+        with cpu_by_default():
+            teacher = teacher_class(obs, cfg["obs_groups"], "teacher", env.num_actions, **teacher_cfg).to(device)
         print(f"Teacher Model: {teacher}")
         steps, example = cfg["num_steps_per_env"], for_storage(obs, student)
         storage = RolloutStorage("distillation", env.num_envs, steps, example, [env.num_actions], device)

@@ -21,7 +21,7 @@ from rslcore.config import PPOCfg
 from rslcore.engine import CapturedPolicySteps, Engine, EngineSelector, MinibatchResult, PPORule, refuses_whole_rollouts
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
-from rslcore.modules import HiddenState
+from rslcore.modules import Distribution, HiddenState
 from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     compile_model,
@@ -235,6 +235,8 @@ class PPO:
         """
         with tf32_products(self.use_tf32):
             losses = self.select_engine().run(self, self._mini_batches())
+        if isinstance(distribution := getattr(self._raw_actor, "distribution", None), Distribution):
+            distribution.detach()  # of the last minibatch: its graph would be kept until the next step
         obs = self.storage.observations.flatten(0, 1)
         self.actor.update_normalization(obs)
         self.critic.update_normalization(obs)

@@ -14,7 +14,7 @@ from rslcore.config import PPOCfg, nearest
 from rslcore.extensions import resolve_rnd_config, resolve_symmetry_config
 from rslcore.models import MLPModel
 from rslcore.storage import RolloutStorage
-from rslcore.utils import check_keywords, for_storage, require, resolve_class, resolve_obs_groups
+from rslcore.utils import check_keywords, cpu_by_default, for_storage, require, resolve_class, resolve_obs_groups
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -147,7 +147,8 @@ def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.d
     alg_cfg = resolve_rnd_config(alg_cfg, obs, cfg["obs_groups"], env)
     alg_cfg = resolve_symmetry_config(alg_cfg, env)
 
-    actor = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg).to(device)
+    with cpu_by_default():
+        actor = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg).to(device)
     print(f"Actor Model: {actor}")
     if share_cnn_encoders:
         if not hasattr(actor, "cnns"):
@@ -157,7 +158,8 @@ def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.d
             )
         critic_cfg["cnns"] = actor.cnns
         check_keywords(critic_class, critic_cfg, "critic")
-    critic = critic_class(obs, cfg["obs_groups"], "critic", 1, **critic_cfg).to(device)
+    with cpu_by_default():
+        critic = critic_class(obs, cfg["obs_groups"], "critic", 1, **critic_cfg).to(device)
     print(f"Critic Model: {critic}")
     example = for_storage(obs, actor)
     storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], example, [env.num_actions], device)

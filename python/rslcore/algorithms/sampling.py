@@ -109,7 +109,7 @@ class PolicySteps:
         self._looked_at: tuple[Any, Any, Any] = (None, None, None)
         self._known: tuple[KnownMLP, GaussianDistribution, KnownMLP] | None = None
         self._tensors: tuple[Any, ...] = ()
-        self._std = torch.empty(0)
+        self._std = torch.empty(0, device="cpu")
         self._calls: list[tuple[Slot, Callable[[int, int], None]] | None] = []
 
     def __getstate__(self) -> dict[str, Any]:

@@ -29,7 +29,11 @@ def random_state(device: torch.device | str) -> dict[str, Any]:
             "has_gauss": int(has_gauss),
             "cached_gaussian": float(cached_gaussian),
         },
-        "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64), "gauss_next": gauss_next},
+        "python": {
+            "version": version,
+            "words": torch.tensor(words, dtype=torch.int64, device="cpu"),
+            "gauss_next": gauss_next,
+        },
     }
     if torch.device(device).type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)

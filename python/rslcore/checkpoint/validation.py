@@ -220,7 +220,8 @@ def _state_after_one_step(
     named = {key: settings[key] for key in inspect.signature(kind).parameters if key in settings and key != "params"}
     try:
         trial = kind([{**settings, "params": [parameter]}], **named)  # what is named is looked at
-        trial.step()
+        with torch.device("cpu"):
+            trial.step()
     except Exception as error:
         raise CheckpointError(f"checkpoint: {name} is refused by {kind.__name__} ({error})") from error
     return dict(trial.state[parameter])

@@ -12,7 +12,7 @@ from torch import nn
 
 from rslcore import ops
 from rslcore.config import RNNModelCfg, nearest
-from rslcore.utils import dones_of, is_set, require, unpad_trajectories
+from rslcore.utils import dones_of, is_set, require, state_without_graph, unpad_trajectories
 
 HiddenState: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
 """Of a GRU h, of an LSTM (h, c), each [layers, N, H]; None stands for zeros, and for models without memory."""
@@ -116,6 +116,10 @@ class RNN(nn.Module):
         else:
             ended = _as_column(dones)
             self.hidden_state = _map(lambda state: torch.where(ended, state.detach(), state), self.hidden_state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the graph of the hidden state, which could not be copied."""
+        return state_without_graph(super().__getstate__())
 
     def _scan(self, input: torch.Tensor, dones: torch.Tensor, hidden_state: HiddenState) -> torch.Tensor:
         """Run over rollouts [T, N, D] whose episodes end where ``dones`` [T, N] are set."""

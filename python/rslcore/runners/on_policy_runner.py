@@ -146,7 +146,7 @@ class OnPolicyRunner(CheckpointedRunner):
         self.logger.git_status_repos.append(repo_file_path)
 
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
-        with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
+        with torch.no_grad():
             env_restored = self._resume is not None and self._resume.restore_env(
                 self.env, self.logger, self.gpu_global_rank
             )
@@ -206,7 +206,7 @@ class OnPolicyRunner(CheckpointedRunner):
         checks = StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True))
         use_final_obs = getattr(self.alg, "bootstrap_final_obs", False)
         use_rnd = bool(self.cfg["algorithm"].get("rnd_cfg"))
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: its tensors would stay in the environment, and be written to later
             for step in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
@@ -335,7 +335,7 @@ def _on_device(obs: Any, device: torch.device) -> Any:  # noqa: ANN401 - a Tenso
 
 def _action_std(policy: Any) -> torch.Tensor:  # noqa: ANN401
     """Standard deviations of the actions; zero for a policy that acts without noise."""
-    return torch.zeros(1) if getattr(policy, "distribution", True) is None else policy.output_std
+    return torch.zeros(1, device="cpu") if getattr(policy, "distribution", True) is None else policy.output_std
 
 
 def _checked(train_cfg: dict[str, Any] | RunnerCfg, required_keys: tuple[str, ...]) -> dict[str, Any]:

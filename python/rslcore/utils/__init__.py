@@ -3,8 +3,9 @@
 """Names to objects, gradients across processes, rollouts as trajectories. Imports configurations and operators only."""
 
 from rslcore.ops._tensors import is_set
-from rslcore.utils.autograd import without_gradient
+from rslcore.utils.autograd import state_without_graph, without_gradient, without_graph
 from rslcore.utils.compilation import compile_model
+from rslcore.utils.defaults import cpu_by_default
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.joint_read import JointRead
 from rslcore.utils.observations import check_groups, for_storage, side_by_side, warn_of_rounding
@@ -29,6 +30,7 @@ __all__ = [
     "check_groups",
     "check_keywords",
     "compile_model",
+    "cpu_by_default",
     "dones_of",
     "is_set",
     "for_storage",
@@ -46,8 +48,10 @@ __all__ = [
     "see_generator",
     "side_by_side",
     "split_and_pad_trajectories",
+    "state_without_graph",
     "tf32_products",
     "unpad_trajectories",
     "warn_of_rounding",
     "without_gradient",
+    "without_graph",
 ]

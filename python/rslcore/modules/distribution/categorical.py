@@ -157,10 +157,11 @@ class _Components(nn.Module):
         self.num_components = len(sizes)
         self.largest = largest
         self.is_regular = all(size == largest for size in sizes)
-        is_category = torch.arange(largest) < torch.tensor(sizes)[:, None]
+        is_category = torch.arange(largest, device="cpu") < torch.tensor(sizes, device="cpu")[:, None]
         origin = is_category.flatten().nonzero().flatten()
         # Places of [A, largest] that hold no category take the one element that split() appends.
-        place = torch.full([is_category.numel()], sum(sizes)).index_copy(0, origin, torch.arange(sum(sizes)))
+        place = torch.full([is_category.numel()], sum(sizes), device="cpu")
+        place = place.index_copy(0, origin, torch.arange(sum(sizes), device="cpu"))
         self.register_buffer("place", place, persistent=False)
         self.register_buffer("origin", origin, persistent=False)
 
