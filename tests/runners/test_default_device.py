@@ -13,11 +13,9 @@ import torch
 from pendulum import make_cfg
 from tensordict import TensorDict
 
-from rslcore.config import OnPolicyRunnerCfg
 from rslcore.env import CartPoleVecEnv
 from rslcore.export import export_to_jit, export_to_onnx
-from rslcore.models import MLPModel
-from rslcore.runners import DistillationRunner, OnPolicyRunner
+from rslcore.runners import OnPolicyRunner
 
 GAUSSIAN = {"class_name": "GaussianDistribution"}
 RNN = {"class_name": "RNNModel", "rnn_hidden_dim": 8, "rnn_num_layers": 1}

@@ -21,6 +21,7 @@ def random_state(device: torch.device | str) -> dict[str, Any]:
     """Return the state of the global generators of torch (CPU, and ``device`` if it is a GPU), NumPy and Python."""
     _, keys, position, has_gauss, cached_gaussian = np.random.get_state()
     version, words, gauss_next = random.getstate()
+    python_words = torch.tensor(words, dtype=torch.int64, device="cpu")
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "numpy": {
@@ -31,7 +32,7 @@ def random_state(device: torch.device | str) -> dict[str, Any]:
         },
         "python": {
             "version": version,
-            "words": torch.tensor(words, dtype=torch.int64, device="cpu"),
+            "words": python_words,
             "gauss_next": gauss_next,
         },
     }

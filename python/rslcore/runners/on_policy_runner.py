@@ -146,6 +146,7 @@ class OnPolicyRunner(CheckpointedRunner):
         self.logger.git_status_repos.append(repo_file_path)
 
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
+        self._drop_rollout()  # of an error: it may have come between any two steps
         with torch.no_grad():
             env_restored = self._resume is not None and self._resume.restore_env(
                 self.env, self.logger, self.gpu_global_rank
@@ -311,13 +312,10 @@ class OnPolicyRunner(CheckpointedRunner):
             self.logger.console.message(f"Continuing with iteration {start_it}, up to {total_it}")
 
     def _end_after_interrupt(self, *, save: bool) -> None:
-        """Save where Ctrl-C stopped the run, and drop the unfinished rollout so that ``learn`` can be called again.
+        """Save where Ctrl-C stopped the run.
 
         A checkpoint that exists is never replaced, and an update broken off in the middle is not saved.
         """
-        for part in ("storage", "transition"):
-            if hasattr(self.alg, part):
-                getattr(self.alg, part).clear()
         if self.logger.writer is not None:
             path = self._model_path()
             if save and not self._updating and not os.path.exists(path):
@@ -326,6 +324,12 @@ class OnPolicyRunner(CheckpointedRunner):
             saved = checkpoint.latest(str(self.logger.log_dir))
             self.logger.console.message(f"Interrupted: checkpoint saved in {saved}" if saved else "Interrupted")
         self.logger.stop_logging_writer()
+
+    def _drop_rollout(self) -> None:
+        """Forget what is stored of a rollout, and of a step, that did not come to its end."""
+        for part in ("storage", "transition"):
+            if hasattr(self.alg, part):
+                getattr(self.alg, part).clear()
 
 
 def _on_device(obs: Any, device: torch.device) -> Any:  # noqa: ANN401 - a TensorDict, or what behaves like one
