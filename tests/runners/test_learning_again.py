@@ -144,6 +144,6 @@ def test_one_sample_to_normalize_is_refused_when_learning_starts(engine: str) ->
     cfg["algorithm"] |= {"num_mini_batches": 1, "engine": engine}
     env = PendulumVecEnv(1)
     runner = OnPolicyRunner(env, cfg, None, "cpu", console="none")
-    with pytest.raises(ValueError, match="PPO: `num_steps_per_env` x `num_envs` must give two samples .* got 1 x 1"):
+    with pytest.raises(ValueError, match=r"PPO: `num_steps_per_env` x `num_envs` must give two samples .* got 1 x 1"):
         runner.learn(1)
     assert env.num_steps == 0
