@@ -15,7 +15,7 @@ from tensordict import TensorDict
 
 from rslcore.env import CartPoleVecEnv
 from rslcore.export import export_to_jit, export_to_onnx
-from rslcore.runners import OnPolicyRunner
+from rslcore.runners import DistillationRunner, OnPolicyRunner
 
 GAUSSIAN = {"class_name": "GaussianDistribution"}
 RNN = {"class_name": "RNNModel", "rnn_hidden_dim": 8, "rnn_num_layers": 1}
@@ -109,3 +109,101 @@ def test_a_default_device_changes_nothing(job: str, tmp_path: Path) -> None:
     actual = live(JOBS[job], tmp_path / "with")
     assert all(tensor.device.type == "cpu" for tensor in actual)
     assert all(torch.equal(a, b) for a, b in zip(actual, expected, strict=True))
+
+
+def distill(folder: Path) -> list[torch.Tensor]:
+    """A recurrent teacher, a student of it, saved, loaded and exported."""
+    torch.manual_seed(1)
+    cfg = configuration({"actor": RNN | {"rnn_type": "lstm"}})
+    teacher = OnPolicyRunner(make_env(), cfg, None, "cpu", console="none")
+    teacher.learn(1)
+    teacher.save(folder / "teacher.pt")
+    model = RNN | {"hidden_dims": [16], "rnn_type": "lstm", "obs_normalization": True}
+    groups = {"student": ["policy"], "teacher": ["policy"]}
+    students = []
+    for file in ("teacher.pt", "student.pt"):
+        cfg = make_cfg(obs_groups=groups) | {
+            "student": RNN | {"hidden_dims": [8], "rnn_type": "gru", "distribution_cfg": GAUSSIAN},
+            "teacher": dict(model),
+            "algorithm": {"class_name": "Distillation", "gradient_length": 4, "engine": "auto"},
+        }
+        students.append(DistillationRunner(make_env(), cfg, None, "cpu", console="none"))
+        students[-1].load(folder / file)
+        students[-1].learn(1)
+        students[-1].save(folder / "student.pt")
+    export_to_onnx(students[-1].alg.get_policy(), folder / "student.onnx")
+    return list(students[-1].alg.student.state_dict().values())
+
+
+def test_a_default_device_changes_no_distillation(tmp_path: Path) -> None:
+    """The same for a teacher with memory and its student."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    expected = distill(tmp_path / "a")
+    torch.set_default_device("meta")
+    assert all(torch.equal(a, b) for a, b in zip(distill(tmp_path / "b"), expected, strict=True))
+
+
+class Pixels(Env):
+    """The poles as an image, for what it is worth."""
+
+    def get_observations(self) -> TensorDict:
+        """An image group beside the vector."""
+        return self._with_image(super().get_observations())
+
+    def step(self, actions: torch.Tensor) -> Any:
+        """Step, with images."""
+        obs, *rest = super().step(actions)
+        return self._with_image(obs), *rest
+
+    def _with_image(self, obs: TensorDict) -> TensorDict:
+        image = obs["policy"].new_ones(len(obs), 1, 12, 12) * obs["policy"][:, :1, None, None]
+        return TensorDict({"policy": obs["policy"], "image": image}, batch_size=[len(obs)])
+
+
+def see(folder: Path) -> list[torch.Tensor]:
+    """A policy that sees images, its encoder shared with the critic: torch's Adam then makes its state by itself."""
+    torch.manual_seed(1)
+    cfg = make_cfg(obs_groups={"actor": ["policy", "image"], "critic": ["policy", "image"]})
+    for part in ("actor", "critic"):
+        cnn = {"output_channels": [4], "kernel_size": [3], "stride": [2]}
+        cfg[part] |= {"class_name": "CNNModel", "cnn_cfg": cnn}
+    cfg["algorithm"]["share_cnn_encoders"] = True
+    runner = OnPolicyRunner(Pixels(8, device="cpu"), cfg, None, "cpu", console="none")
+    runner.learn(2)
+    runner.save(folder / "model.pt")
+    runner.load(folder / "model.pt")
+    runner.learn(1)
+    export_to_jit(runner.alg.get_policy(), folder / "policy.pt")
+    export_to_onnx(runner.alg.get_policy(), folder / "policy.onnx")
+    return list(runner.alg.actor.state_dict().values())
+
+
+def test_a_default_device_changes_no_policy_that_sees(tmp_path: Path) -> None:
+    """The same for images."""
+    expected = see(tmp_path)
+    torch.set_default_device("meta")
+    assert all(torch.equal(a, b) for a, b in zip(see(tmp_path), expected, strict=True))
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_default_dtype_of_double_trains_doubles(job: str, tmp_path: Path) -> None:
+    """Law: with float64 as torch's default dtype models and learning are float64, without the kernels for float32."""
+    torch.set_default_dtype(torch.float64)
+    _, *state = live(JOBS[job] | {"engine": "auto"}, tmp_path)
+    for tensor in state:
+        assert tensor.dtype in (torch.float64, torch.int64) and tensor.isfinite().all()
+
+
+@pytest.mark.parametrize("job", ["fused", "lstm", "eager", "rmsprop"])
+def test_a_default_dtype_set_later_changes_nothing(job: str) -> None:
+    """Law: a program that wants doubles for its own arithmetic, after the runner was built, trains what it would."""
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        torch.set_default_dtype(torch.float32)
+        torch.manual_seed(1)
+        runner = OnPolicyRunner(make_env(), configuration(JOBS[job]), None, "cpu", console="none")
+        torch.set_default_dtype(dtype)
+        runner.learn(2)
+        results.append([*runner.alg.actor.state_dict().values()])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))

@@ -88,7 +88,7 @@ class CartPoleVecEnv(VecEnv):
         self.device = torch.device(device)
         self.cfg = {} if cfg is None else cfg
         self._seed = seed
-        self._state = torch.empty(num_poles, 4, num_envs, device=self.device)
+        self._state = torch.empty(num_poles, 4, num_envs, dtype=torch.float32, device=self.device)
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
         self._episodes = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
         self._ended = torch.zeros(2, dtype=torch.int64, device=self.device)
