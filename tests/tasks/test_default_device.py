@@ -44,7 +44,7 @@ def live(name: str) -> Any:
 
 @pytest.mark.parametrize("name", ["cart-pole", "half-cheetah", "quadruped-flat"])
 def test_a_default_device_changes_nothing(name: str) -> None:
-    """Law: tasks name the device of every tensor, so a default of "meta", whose tensors hold nothing, changes nothing."""
+    """Law: tasks name the device of every tensor: a default of "meta", whose tensors hold nothing, changes nothing."""
     if name != "cart-pole":
         pytest.importorskip("mujoco", reason=f"{name} needs mujoco")
         pytest.importorskip("mjbatch", reason=f"{name} needs mjbatch")

@@ -17,6 +17,17 @@ _MT19937_WORDS = 624
 """Words of the state of NumPy's generator."""
 
 
+def seed_generators(seed: int) -> None:
+    """Seed the global generators of torch (all devices), NumPy and Python: those that :func:`random_state` returns.
+
+    Args:
+        seed: Any 64-bit integer; of NumPy's its low 32 bits.
+    """
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
 def random_state(device: torch.device | str) -> dict[str, Any]:
     """Return the state of the global generators of torch (CPU, and ``device`` if it is a GPU), NumPy and Python."""
     _, keys, position, has_gauss, cached_gaussian = np.random.get_state()
