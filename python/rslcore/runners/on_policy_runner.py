@@ -37,7 +37,7 @@ class OnPolicyRunner(CheckpointedRunner):
       at any time. Ctrl-C lets the iteration end, and saves it. Checkpoints of later iterations than the one training
       continues from are moved to ``superseded/``. One process at a time trains in a folder.
     * Checkpoints hold random state, statistics and, where the environment offers ``state_dict()``, its state, under the
-      key "rslcore_state" that rsl_rl ignores. On the CPU a resumed run then continues bit for bit.
+      key "rslcore_state" that rsl_rl ignores. On the CPU a resumed run of one process then continues bit for bit.
     * An iteration that is done is not repeated: ``learn`` after ``load`` (or after ``learn``) starts with the number
       behind the last finished one, where rsl_rl uses that number twice. ``current_learning_iteration`` is the number of
       the last finished iteration, as there; setting it makes the next ``learn`` start with that number.
@@ -165,7 +165,7 @@ class OnPolicyRunner(CheckpointedRunner):
         start_it = self.next_iteration
         self.logger.init_logging_writer(start_it)
         if self._resume is not None:
-            self._resume.restore_random(self.device, self.gpu_global_rank)
+            self._resume.restore_random(self.device, self.gpu_global_rank, self.gpu_world_size)
             self._resume = None
 
         total_it = start_it + num_learning_iterations
