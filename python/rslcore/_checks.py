@@ -98,7 +98,7 @@ def num_envs(op: str, value: object) -> None:
 def sample_count(op: str, value: int) -> None:
     """Refuse a number of samples that is negative."""
     if value < 0:
-        raise ValueError(f"{op}: `count` must be at least 0, got {value}")
+        raise ValueError(f"{op}: `count` must be >= 0, got {value}")
 
 
 def until(op: str, value: object) -> None:

@@ -13,7 +13,7 @@ import rslcore.numpy as rnp
 from rslcore import ops
 from rslcore.ops import reference
 
-EXPECTED = r"`count` must be at least 0, got -"
+EXPECTED = r"`count` must be >= 0, got -"
 
 
 @pytest.mark.parametrize("count", [-1, -(2**63)])
