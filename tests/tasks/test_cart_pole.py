@@ -31,12 +31,20 @@ def train(iterations, seed=1):
 
 
 def test_learns_to_balance():
-    """A part of the default training keeps poles of unseen starts up for nearly the whole episode of 500 steps."""
+    """A part of the default training keeps poles of unseen starts up for nearly the whole episode of 500 steps.
+
+    Of 30 seeds 23 did (all 500 steps), 7 fell after 105 to 174: that fewer than two of seven do has a chance of 0.001.
+    """
     task = tasks.get("cart-pole")
     untrained = task.evaluate(task.make_env(32, seed=7), lambda observations: torch.zeros(32, 1), 32)
     assert untrained["return_mean"] < 100 and untrained["fall_fraction"] == 1.0
-    trained = task.evaluate(task.make_env(32, seed=7), train(35).get_inference_policy(), 32)
-    assert trained["return_mean"] > 400
+    returns = []
+    for seed in range(1, 8):
+        trained = task.evaluate(task.make_env(32, seed=7), train(35, seed).get_inference_policy(), 32)
+        returns.append(trained["return_mean"])
+        if sum(result > 400 for result in returns) == 2:
+            return
+    pytest.fail(f"returns {returns}")
 
 
 def test_same_seed_same_policy():
