@@ -14,10 +14,13 @@ from rslcore.checkpoint.files import (
 )
 from rslcore.checkpoint.lock import RunDirLock, lock
 from rslcore.checkpoint.plain import first_not_plain
-from rslcore.checkpoint.random_state import check_random_state, random_state, restore_random_state
+from rslcore.checkpoint.random_state import (
+    check_random_state,
+    random_state,
+    restore_random_state,
+    seed_generators,
+)
 from rslcore.checkpoint.validation import PARTS, check_compatible, check_structure
-from rslcore.checkpoint.random_state import random_state, restore_random_state, seed_generators
-from rslcore.checkpoint.validation import check_compatible, check_structure
 
 __all__ = [
     "PARTS",
@@ -34,8 +37,8 @@ __all__ = [
     "read",
     "resolve",
     "restore_random_state",
-    "seed_generators",
     "restore_superseded",
+    "seed_generators",
     "supersede",
     "write",
 ]
