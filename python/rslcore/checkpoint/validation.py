@@ -235,7 +235,7 @@ def _check_numbers(name: str, key: str, value: Any, *, infinite: bool = False) -
     """Refuse a tensor or number that is NaN, infinite (unless ``infinite``), or negative where none of its kind is."""
     if not isinstance(value, (int, float, torch.Tensor)):
         return
-    tensor = torch.as_tensor(value)
+    tensor = value if isinstance(value, torch.Tensor) else torch.tensor(value, device="cpu")
     if not tensor.numel():
         return
     wrong = (
