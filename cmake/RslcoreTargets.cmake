@@ -49,7 +49,8 @@ function(rslcore_add_cpu_kernels target)
 
     rslcore_sources(merges merge.cpp ${ARGN})
     add_library(${target} STATIC
-        ${RSLCORE_CSRC}/common/simd.cpp ${RSLCORE_CSRC}/common/parallel.cpp ${merges} ${objects})
+        ${RSLCORE_CSRC}/common/simd.cpp ${RSLCORE_CSRC}/common/parallel.cpp ${RSLCORE_CSRC}/common/thread_choice.cpp
+        ${merges} ${objects})
     rslcore_configure(${target})
 endfunction()
 
@@ -94,7 +95,8 @@ endfunction()
 function(rslcore_add_numpy_module target)
     find_package(pybind11 CONFIG REQUIRED)
     rslcore_sources(sources numpy.cpp ${ARGN})
-    pybind11_add_module(${target} ${RSLCORE_CSRC}/bindings/numpy_module.cpp ${sources})
+    pybind11_add_module(${target}
+        ${RSLCORE_CSRC}/bindings/numpy_module.cpp ${RSLCORE_CSRC}/bindings/thread_choice.cpp ${sources})
     rslcore_configure(${target})
     install(TARGETS ${target} LIBRARY DESTINATION rslcore COMPONENT rslcore)
 endfunction()

@@ -17,6 +17,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "common/parallel.h"
+
 #if defined(RSLCORE_CUDA_LIBRARY)
 #include <torch/csrc/stable/accelerator.h>
 
@@ -127,9 +129,14 @@ inline Tensor scratch(const Tensor& like, ScalarType type, int64_t numel) {
     return torch::stable::new_empty(like, {numel}, type);
 }
 
-// torch's thread pool, in the form that <op>/run_cpu.h asks for.
+inline constexpr auto torch_pool = [](int64_t threads, const auto& share) {
+    torch::stable::parallel_for(0, threads, 1, [&](int64_t, int64_t) { share(); });
+};
+
+// torch's thread pool, in the form that <op>/run_cpu.h asks for. torch's own number of threads, on which its
+// sums depend, is the most that are used, and is never changed.
 inline constexpr auto parallel = [](int64_t units, int64_t grain, const auto& body) {
-    torch::stable::parallel_for(0, units, grain, body);
+    spread(units, grain, torch::stable::get_num_threads(), torch_pool, body);
 };
 
 #if defined(RSLCORE_CUDA_LIBRARY)

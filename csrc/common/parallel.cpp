@@ -12,9 +12,8 @@
 #include <vector>
 
 namespace rslcore {
-namespace {
 
-int64_t max_threads() {
+int64_t num_processors() {
     if (const char* wanted = std::getenv("RSLCORE_NUM_THREADS")) {
         const int64_t threads = std::atoll(wanted);
         if (threads > 0) {
@@ -28,27 +27,17 @@ int64_t max_threads() {
     return std::max<int64_t>(std::thread::hardware_concurrency(), 1);
 }
 
-}  // namespace
-
-void parallel_for(int64_t units, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
-    if (units <= 0) {
-        return;
-    }
-    const int64_t threads = std::clamp<int64_t>(units / std::max<int64_t>(grain, 1), 1, max_threads());
-    const int64_t share = ceil_div(units, threads);
+void run_threads(int64_t threads, const std::function<void()>& share) {
     std::vector<std::jthread> helpers;  // joined whatever happens
-    helpers.reserve(threads);
-    int64_t begin = share;
+    helpers.reserve(static_cast<size_t>(threads));
     try {
-        for (; begin < units; begin += share) {
-            helpers.emplace_back([&body, begin, end = std::min(begin + share, units)] { body(begin, end); });
+        while (static_cast<int64_t>(helpers.size()) < threads - 1) {
+            helpers.emplace_back(share);
         }
     } catch (const std::system_error&) {
-        // No more threads to be had here: this one does the rest. The cut into units stays, and so does the
-        // result.
-        body(begin, units);
+        // No more threads to be had here: those that there are do the rest.
     }
-    body(0, std::min(share, units));
+    share();
 }
 
 }  // namespace rslcore

@@ -3,8 +3,13 @@
 
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
+
+#include "common/thread_choice.h"
 
 namespace rslcore {
 
@@ -31,8 +36,55 @@ constexpr int64_t serial_elements(const Parallel&) {
     return 128 * 1024;
 }
 
-// Runs body(begin, end) over [0, units) on at most one thread per processor (RSLCORE_NUM_THREADS overrides),
-// each with at least `grain` units. Threads live for the call only: nothing to configure, safe after fork.
-void parallel_for(int64_t units, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+inline double seconds_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// Runs body(begin, end) over [0, units) on at most `most` threads, each with at least `grain` units: on as
+// many as have lately been fastest at this place in the code. `pool(threads, share)` calls share() on so many
+// threads at the same time. Blocks of units are taken one by one, so that a thread that comes late holds
+// none.
+template <typename Pool, typename Body>
+void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const Body& body) {
+    grain = std::max<int64_t>(grain, 1);
+    most = std::min(most, units / grain);
+    if (most <= 1) {
+        if (units > 0) {
+            body(int64_t{0}, units);
+        }
+        return;
+    }
+    const auto run = [&](int64_t threads) {
+        constexpr int64_t kBlocksPerThread = 4;
+        const int64_t block = std::max(grain, ceil_div(units, kBlocksPerThread * threads));
+        std::atomic<int64_t> next{0};
+        pool(threads, [&] {
+            for (int64_t begin = next.fetch_add(block); begin < units; begin = next.fetch_add(block)) {
+                body(begin, std::min(begin + block, units));
+            }
+        });
+    };
+    constexpr double kTrialShare =
+        0.004;  // some ten places like this one take part in an iteration of training
+    thread_local ThreadChoices choices(kTrialShare);
+    ThreadChoice& choice = choices.of(units, grain);
+    const double begin = seconds_now();
+    const int64_t threads = choice.next(most, begin);
+    if (threads == 1) {
+        body(int64_t{0}, units);
+    } else {
+        run(threads);
+    }
+    choice.took(threads, 1.0, begin, seconds_now());
+}
+
+// spread on at most one thread per processor (RSLCORE_NUM_THREADS overrides). Threads live for the call only:
+// nothing to configure, safe after fork.
+int64_t num_processors();
+void run_threads(int64_t threads, const std::function<void()>& share);
+
+inline constexpr auto parallel_for = [](int64_t units, int64_t grain, const auto& body) {
+    spread(units, grain, num_processors(), run_threads, body);
+};
 
 }  // namespace rslcore

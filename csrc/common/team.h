@@ -20,32 +20,52 @@ namespace rslcore {
 // microseconds, waking a sleeping thread for every one of them takes longer than the thread saves.
 //
 // Team::run borrows the threads of a pool for the time of one call of `body`. They wait, spinning, for the
-// ranges that team(units, grain, work) hands out, the form of parallel loop that <op>/run_cpu.h asks for.
-// `work` must not throw: that would end the program. Threads that come late, or not at all, are not waited
-// for: ranges go to those that are there. A thread that the system woke on the processor of the caller, which
-// is busy, goes to another one: left to the system, that takes some milliseconds.
+// blocks that team(units, grain, work) hands out, the form of parallel loop that <op>/run_cpu.h asks for, and
+// take them one by one: a thread that comes late, or that the system has taken off its core, holds none and
+// is not waited for. `work` must not throw: that would end the program. A thread that the system woke on the
+// processor of the caller, which is busy, goes to another one: left to the system, that takes some
+// milliseconds.
 class Team {
   public:
-    // Calls body(team) once. `parallel` is a pool whose ranges run at the same time.
-    template <typename Parallel, typename Body>
-    static void run(int64_t threads, const Parallel& parallel, const Body& body) {
-        Team team;
-        team.caller_ = processor();
-        parallel(std::max<int64_t>(threads, 1), int64_t{1}, [&](int64_t begin, int64_t) {
-            if (begin == 0) {
-                const Closing closing{team};
-                body(team);
-            } else {
-                team.serve();
-            }
-        });
+    // Calls body(loop) once, in the calling thread. `pool(threads, share)` calls share() on so many threads
+    // at the same time, of which the calling one is one.
+    template <typename Pool, typename Body>
+    static void run(int64_t threads, const Pool& pool, const Body& body) {
+        Team team(threads);
+        const auto lead = [&] {
+            const Closing closing{team};
+            body(Loop{&team});
+        };
+        if (threads <= 1) {
+            lead();
+            return;
+        }
+        const std::thread::id caller = std::this_thread::get_id();
+        pool(threads, [&] { std::this_thread::get_id() == caller ? lead() : team.serve(); });
     }
 
+    // The parallel loop, as a value that can be passed on.
+    struct Loop {
+        Team* team;
+
+        template <typename Work>
+        void operator()(int64_t units, int64_t grain, const Work& work) const {
+            team->spread(units, grain, work);
+        }
+    };
+
+  private:
+    explicit Team(int64_t threads)
+        : most_blocks_(threads > 1 ? kBlocksPerThread * threads : 1), caller_(processor()) {}
+
+    static constexpr int64_t kBlocksPerThread = 8;
+    static constexpr uint64_t kOrder = uint64_t{1} << 32;  // below it: how many blocks are left to take
+    static constexpr uint64_t kClosed = ~uint64_t{0} - (kOrder - 1);
+
     template <typename Work>
-    void operator()(int64_t units, int64_t grain, const Work& work) noexcept {
-        const int64_t present = 1 + arrived_.load(std::memory_order_acquire);
-        const int64_t parts = std::clamp<int64_t>(units / std::max<int64_t>(grain, 1), 1, present);
-        if (parts == 1) {
+    void spread(int64_t units, int64_t grain, const Work& work) noexcept {
+        const int64_t blocks = std::min(units / std::max<int64_t>(grain, 1), most_blocks_);
+        if (blocks <= 1) {
             if (units > 0) {
                 work(int64_t{0}, units);
             }
@@ -56,32 +76,34 @@ class Team {
         };
         work_ = &work;
         units_ = units;
-        share_ = ceil_div(units, parts);
-        running_.store(parts - 1, std::memory_order_relaxed);
-        number_ += kNext;
-        order_.store(number_ + static_cast<uint64_t>(parts), std::memory_order_release);
-        work(int64_t{0}, share_);
+        block_ = ceil_div(units, blocks);
+        const int64_t count = ceil_div(units, block_);
+        unfinished_.store(count, std::memory_order_relaxed);
+        order_ += kOrder;
+        ticket_.store(order_ + static_cast<uint64_t>(count), std::memory_order_release);
+        while (take_block()) {
+        }
         Spin spin;
-        while (running_.load(std::memory_order_acquire) != 0) {
+        while (unfinished_.load(std::memory_order_acquire) != 0) {
             spin.wait();
         }
     }
 
-    // The loop as a value that can be passed on.
-    struct Loop {
-        Team* team;
-
-        template <typename Work>
-        void operator()(int64_t units, int64_t grain, const Work& work) const {
-            (*team)(units, grain, work);
-        }
-    };
-
-    Loop loop() { return {this}; }
-
-  private:
-    static constexpr uint64_t kNext = uint64_t{1} << 32;  // below it: how many take part in an order
-    static constexpr uint64_t kClosed = ~uint64_t{0};
+    // Takes a block and does it; false if none is left. Whoever has taken one is waited for, so that what
+    // describes the order stays as it is meanwhile.
+    bool take_block() noexcept {
+        uint64_t ticket = ticket_.load(std::memory_order_relaxed);
+        do {
+            if (ticket % kOrder == 0) {
+                return false;
+            }
+        } while (!ticket_.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acquire,
+                                                std::memory_order_relaxed));
+        const int64_t end = std::min(static_cast<int64_t>(ticket % kOrder) * block_, units_);
+        call_(work_, (static_cast<int64_t>(ticket % kOrder) - 1) * block_, end);
+        unfinished_.fetch_sub(1, std::memory_order_release);
+        return true;
+    }
 
     // Gives the processor away now and then, as there may be fewer of them than threads.
     class Spin {
@@ -125,42 +147,29 @@ class Team {
 
     struct Closing {
         Team& team;
-        ~Closing() { team.order_.store(kClosed, std::memory_order_release); }
+        ~Closing() { team.ticket_.store(kClosed, std::memory_order_release); }
     };
 
     void serve() noexcept {
         leave_callers_processor();
-        const uint64_t me = static_cast<uint64_t>(arrived_.fetch_add(1, std::memory_order_acq_rel) + 1);
-        uint64_t done = 0;
         Spin spin;
-        while (true) {
-            const uint64_t order = order_.load(std::memory_order_acquire);
-            if (order == kClosed) {
-                return;
-            }
-            // An order in which this thread has no part was given before it came.
-            if (order == done || order % kNext <= me) {
+        while (ticket_.load(std::memory_order_relaxed) != kClosed) {
+            if (!take_block()) {
                 spin.wait();
-                continue;
             }
-            done = order;
-            const int64_t begin = static_cast<int64_t>(me) * share_;
-            if (begin < units_) {
-                call_(work_, begin, std::min(begin + share_, units_));
-            }
-            running_.fetch_sub(1, std::memory_order_release);
         }
     }
 
-    int caller_ = -1;  // processor of the calling thread
-    std::atomic<int64_t> arrived_{0};
-    std::atomic<uint64_t> order_{0};
-    alignas(64) std::atomic<int64_t> running_{0};
-    uint64_t number_ = 0;
+    const int64_t most_blocks_;
+    const int caller_;                             // processor of the calling thread, or -1
+    alignas(64) std::atomic<uint64_t> ticket_{0};  // number of the order, and how many of its blocks are left
+    alignas(64) std::atomic<int64_t> unfinished_{0};
+    // The order; read by those that hold a block of it.
+    uint64_t order_ = 0;
     void (*call_)(const void*, int64_t, int64_t) = nullptr;
     const void* work_ = nullptr;
     int64_t units_ = 0;
-    int64_t share_ = 0;
+    int64_t block_ = 0;
 };
 
 constexpr int64_t serial_elements(const Team::Loop&) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "adam/run_cpu.h"
@@ -31,30 +32,49 @@ struct UpdateSteps {
     double* lr;                                    // of the coming step
 };
 
-// Minibatch after minibatch: gradients, learning rate, clipping and Adam. The threads stay awake from the
-// first to the last.
-template <typename Parallel>
-void ppo_update_cpu(UpdateSteps& update, int64_t threads, const Parallel& parallel) {
+// Minibatch after minibatch: gradients, learning rate, clipping and Adam. While several threads are used they
+// stay awake from one to the next; how many are used is asked before each.
+template <typename Pool>
+void ppo_update_cpu(UpdateSteps& update, int64_t most_threads, const Pool& pool) {
     const MinibatchNoise& noise = update.noise;
-    Team::run(threads, parallel, [&](Team& team) {
-        const Team::Loop awake = team.loop();
-        float* terms = update.terms;
-        for (const int64_t batch : update.order) {
-            for (int64_t a = 0; a < update.batches[batch].actions; ++a) {
-                const float clamped = ppo_clamp(noise.parameter[a], noise.low, noise.high);
-                update.std[a] = noise.logarithmic ? std::exp(clamped) : clamped;
-            }
-            minibatch_cpu(update.batches[batch], noise, awake, terms);
-            if (update.adaptive.has_value()) {
-                *update.lr =
-                    kl_adapted(*update.lr, static_cast<double>(terms[kMinibatchKl]), *update.adaptive);
-            }
-            update.adam.lr = *update.lr;
-            clip_adam_cpu<float>(update.tensors, update.groups, &update.max_norm, update.adam, update.norms,
-                                 awake);
-            terms += kMinibatchTerms;
+    float* terms = update.terms;
+    const auto step = [&](int64_t batch, const auto& loop) {
+        for (int64_t a = 0; a < update.batches[batch].actions; ++a) {
+            const float clamped = ppo_clamp(noise.parameter[a], noise.low, noise.high);
+            update.std[a] = noise.logarithmic ? std::exp(clamped) : clamped;
         }
-    });
+        minibatch_cpu(update.batches[batch], noise, loop, terms);
+        if (update.adaptive.has_value()) {
+            *update.lr = kl_adapted(*update.lr, static_cast<double>(terms[kMinibatchKl]), *update.adaptive);
+        }
+        update.adam.lr = *update.lr;
+        clip_adam_cpu<float>(update.tensors, update.groups, &update.max_norm, update.adam, update.norms,
+                             loop);
+        terms += kMinibatchTerms;
+    };
+    constexpr double kTrialShare = 0.02;
+    thread_local ThreadChoices choices(kTrialShare);
+    const MinibatchArgs& first = update.batches[update.order[0]];
+    ThreadChoice& choice = choices.of(first.rows, first.gradients_size);
+    size_t done = 0;
+    double now = seconds_now();
+    int64_t threads = choice.next(most_threads, now);
+    while (done < update.order.size()) {
+        const int64_t together = threads;
+        const auto report = [&](double work) {
+            const double since = std::exchange(now, seconds_now());
+            choice.took(together, work, since, now);
+        };
+        Team::run(together, pool, [&](const Team::Loop& loop) {
+            do {
+                const int64_t batch = update.order[done++];
+                step(batch, loop);
+                report(static_cast<double>(update.batches[batch].rows));
+                threads = choice.next(most_threads, now);
+            } while (threads == together && done < update.order.size());
+        });
+        report(0.0);  // the wait for threads that come late
+    }
 }
 
 }  // namespace rslcore

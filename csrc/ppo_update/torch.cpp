@@ -111,7 +111,7 @@ void ppo_update(const Tensors& actor_groups, const Tensors& critic_groups, const
     for (int64_t i = 0; i < count; ++i) {
         minibatch_place(&update.batches[i], &inputs[i], memory, sums.data());
     }
-    ppo_update_cpu(update, static_cast<int64_t>(torch::stable::get_num_threads()), abi::parallel);
+    ppo_update_cpu(update, static_cast<int64_t>(torch::stable::get_num_threads()), abi::torch_pool);
 }
 
 RSLCORE_SCHEMAS(m) {

@@ -355,3 +355,19 @@ def test_observations_of_another_dtype_act_by_themselves() -> None:
     ppo = PPO(actor, critic, RolloutStorage("rl", N, 4, obs, [A]))
     ppo.act(obs)
     assert ppo._policy_steps.reason == "policy_step: `actor_obs[0]` must be float32, got float64"
+
+
+def test_last_values_are_those_of_the_critic() -> None:
+    """The values that a rollout ends with are the critic's to rounding, with and without a normalizer and a kernel."""
+    ppo = make_ppo()
+    normalizing = MLPModel(OBS, GROUPS, "critic", 1, hidden_dims=[8], obs_normalization=True)
+    normalizing.update_normalization(OBS)
+    for critic in (ppo.critic, normalizing):
+        values = ppo._policy_steps.values(critic, OBS)
+        assert values is not None
+        # two layers of at most 8 products, each rounded in its own order: 16 roundings of values below 2
+        torch.testing.assert_close(values, critic(OBS), rtol=0, atol=32 * torch.finfo(torch.float32).eps)
+    double = OBS.apply(torch.Tensor.double)
+    assert ppo._policy_steps.values(ppo.critic, double) is None
+    ppo.critic.register_forward_hook(lambda *_: None)
+    assert ppo._policy_steps.values(ppo.critic, OBS) is None

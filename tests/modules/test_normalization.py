@@ -69,14 +69,11 @@ def test_any_leading_dimensions_and_dtypes():
     torch.testing.assert_close(x.grad, (1 / (normalizer.std + 1e-2)).expand(4, 5, 3))
 
 
-def test_export_module_computes_the_same():
-    """Law: the exported copy gives the same numbers, and keeps them when the original learns on."""
-    normalizer = EmpiricalNormalization(3)
-    normalizer.update(torch.randn(20, 3))
-    x = torch.randn(4, 3)
-    exported, expected = normalizer.as_export_module(), normalizer(x)
-    normalizer.update(torch.ones(20, 3))
-    torch.testing.assert_close(exported(x), expected)
+def test_a_wrong_width_is_refused():
+    """Law: samples of another width than the statistics are refused, however many dimensions come before."""
+    for shape in ((2, 6), (4, 2, 6), (6,)):
+        with pytest.raises(ValueError, match="normalize"):
+            EmpiricalNormalization(3)(torch.zeros(shape))
 
 
 def test_works_across_inference_mode():

@@ -213,8 +213,10 @@ class PPO:
     def compute_returns(self, obs: TensorDict) -> None:
         """Write returns and advantages of the rollout into the storage; ``obs`` follow its last step."""
         storage = self.storage
-        with tf32_products(self.use_tf32):
-            last_values = self._peek_values(obs)
+        last_values = self._policy_steps.values(self.critic, obs)
+        if last_values is None:
+            with tf32_products(self.use_tf32):
+                last_values = self._peek_values(obs)
         ops.gae(
             storage.rewards,
             storage.values,

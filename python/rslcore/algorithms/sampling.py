@@ -147,6 +147,23 @@ class PolicySteps:
         self._known[1].take(slot.distribution_params[0], self._std)
         return True
 
+    def values(self, critic: MLPModel, obs: TensorDict) -> torch.Tensor | None:
+        """Values [N, 1] of observations from our operators, which choose their threads; None: the critic's own code.
+
+        torch's products share their work out to all threads, and beside a busy program wait for each of them.
+        """
+        value = describe_mlp(critic) if self._enabled else ""
+        if isinstance(value, str) or value.device.type != "cpu":
+            return None
+        groups = [obs[group] for group in value.groups]
+        if any(group.dtype != torch.float32 or group.dim() != 2 for group in groups):
+            return None
+        latent = torch.cat(groups, dim=-1) if len(groups) > 1 else groups[0]
+        if value.normalizer is not None:
+            mean, var, eps = _normalization(value)
+            latent = ops.normalize(latent, mean.view(-1), var.view(-1), eps=eps)
+        return ops.mlp(latent, value.weights, value.biases, value.activation)
+
     def _look(self, actor: Any, critic: Any, sampler: Any, storage: RolloutStorage) -> str:  # noqa: ANN401
         """Remember what the models consist of; return why the operator cannot act for them."""
         if type(sampler) is not ActionSampler or "act" in vars(sampler):

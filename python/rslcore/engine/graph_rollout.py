@@ -105,6 +105,9 @@ class CapturedPolicySteps:
         actor.distribution.take(*slot.distribution_params)
         return True
 
+    def values(self, critic: Any, obs: Any) -> None:  # noqa: ANN401
+        """Values of observations: the critic's own code has them, once per rollout."""
+
     def _run(self, number: int, slot: Slot) -> None:
         assert self._step is not None
         recording = self._recordings.get(number)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from rslcore.modules import EmpiricalNormalization
-
 if TYPE_CHECKING:
     from rslcore.models.mlp_model import MLPModel
 
@@ -22,10 +20,7 @@ class ExportedMLP(nn.Module):
     def __init__(self, model: MLPModel) -> None:
         """Copy the weights and the statistics of the model as they are now."""
         super().__init__()
-        normalizer = model.obs_normalizer
-        self.obs_normalizer = (
-            normalizer.as_export_module() if isinstance(normalizer, EmpiricalNormalization) else nn.Identity()
-        )
+        self.obs_normalizer = copy.deepcopy(model.obs_normalizer)
         self.mlp = copy.deepcopy(model.mlp)
         self.deterministic_output = (
             nn.Identity() if model.distribution is None else model.distribution.as_deterministic_output_module()

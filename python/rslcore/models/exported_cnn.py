@@ -48,9 +48,10 @@ class ExportedOnnxCNN(ExportedCNN):
         super().__init__(model)
         self.verbose = verbose
         self.obs_groups_2d = model.obs_groups_2d
+        self._input_names = ["obs", *model.obs_groups_2d]
         self.obs_dims_2d = model.obs_dims_2d
         self.obs_channels_2d = model.obs_channels_2d
-        self.obs_dtypes_2d = model.obs_dtypes_2d
+        self.obs_dtypes_2d = tuple(model.obs_dtypes_2d)  # a list of types is more than torch.jit can hold
         self.obs_dim_1d = model.obs_dim
 
     def forward(self, obs_1d: torch.Tensor, *obs_2d: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
@@ -68,7 +69,7 @@ class ExportedOnnxCNN(ExportedCNN):
     @property
     def input_names(self) -> list[str]:
         """Names of the inputs."""
-        return ["obs", *self.obs_groups_2d]
+        return self._input_names
 
     @property
     def output_names(self) -> list[str]:

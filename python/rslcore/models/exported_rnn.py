@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from rslcore.models.exported import ExportedMLP
+from rslcore.utils import exporting
 
 if TYPE_CHECKING:
     from rslcore.models.rnn_model import RNNModel
@@ -21,6 +22,19 @@ class _ExportedRNN(ExportedMLP):
     def __init__(self, model: RNNModel) -> None:
         super().__init__(model)
         self.rnn = copy.deepcopy(model.rnn.rnn)
+
+    def _updates_in_place(self, x: torch.Tensor) -> bool:
+        """Whether the state is to be written into its buffers, which is what tracers see of it; TorchScript sees all.
+
+        Raises:
+            RuntimeError: The exporter is that of ONNX, whose files keep nothing.
+        """
+        if torch.jit.is_scripting():
+            return False
+        elif torch.onnx.is_in_onnx_export():
+            raise RuntimeError("as_jit: an ONNX file cannot keep a hidden state; export what as_onnx() returns")
+        else:
+            return exporting(x)
 
     def _zeros(self) -> torch.Tensor:
         """The state an episode of one environment starts from, [layers, 1, H]."""
@@ -43,12 +57,17 @@ class ExportedLSTM(_ExportedRNN):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the deterministic output [N, A] for the next observations [N, D]."""
-        if self.hidden_state.shape[1] != x.shape[0]:
+        in_place = self._updates_in_place(x)
+        if not in_place and self.hidden_state.shape[1] != x.shape[0]:
             self.hidden_state = self.hidden_state.new_zeros(self.rnn.num_layers, x.shape[0], self.rnn.hidden_size)
             self.cell_state = torch.zeros_like(self.hidden_state)
         output, (hidden, cell) = self.rnn(self.obs_normalizer(x).unsqueeze(0), (self.hidden_state, self.cell_state))
-        self.hidden_state = hidden.detach()
-        self.cell_state = cell.detach()
+        if in_place:
+            self.hidden_state.copy_(hidden)
+            self.cell_state.copy_(cell)
+        else:
+            self.hidden_state = hidden.detach()
+            self.cell_state = cell.detach()
         return self.deterministic_output(self.mlp(output.squeeze(0)))
 
     @torch.jit.export
@@ -72,10 +91,14 @@ class ExportedGRU(_ExportedRNN):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the deterministic output [N, A] for the next observations [N, D]."""
-        if self.hidden_state.shape[1] != x.shape[0]:
+        in_place = self._updates_in_place(x)
+        if not in_place and self.hidden_state.shape[1] != x.shape[0]:
             self.hidden_state = self.hidden_state.new_zeros(self.rnn.num_layers, x.shape[0], self.rnn.hidden_size)
         output, hidden = self.rnn(self.obs_normalizer(x).unsqueeze(0), self.hidden_state)
-        self.hidden_state = hidden.detach()
+        if in_place:
+            self.hidden_state.copy_(hidden)
+        else:
+            self.hidden_state = hidden.detach()
         return self.deterministic_output(self.mlp(output.squeeze(0)))
 
     @torch.jit.export
@@ -111,7 +134,7 @@ class _ExportedOnnxRNN(_ExportedRNN):
     @property
     def output_names(self) -> list[str]:
         """Names of the outputs."""
-        return ["actions", *(name.replace("_in", "_out") for name in self.input_names[1:])]
+        raise NotImplementedError
 
 
 class ExportedOnnxLSTM(_ExportedOnnxRNN):
@@ -131,6 +154,11 @@ class ExportedOnnxLSTM(_ExportedOnnxRNN):
         """Names of the inputs."""
         return ["obs", "h_in", "c_in"]
 
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return ["actions", "h_out", "c_out"]
+
 
 class ExportedOnnxGRU(_ExportedOnnxRNN):
     """Observations [N, D] and hidden state [layers, N, H] to the output [N, A] and the next hidden state."""
@@ -148,3 +176,8 @@ class ExportedOnnxGRU(_ExportedOnnxRNN):
     def input_names(self) -> list[str]:
         """Names of the inputs."""
         return ["obs", "h_in"]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the outputs."""
+        return ["actions", "h_out"]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import torch
 from torch import nn
@@ -13,7 +13,17 @@ from torch import nn
 from rslcore.config import MLPModelCfg, nearest
 from rslcore.models.exported import ExportedMLP, ExportedOnnxMLP
 from rslcore.modules import MLP, Distribution, EmpiricalNormalization, HiddenState
-from rslcore.utils import check_groups, check_keywords, resolve_class, see_generator, side_by_side, unpad_trajectories
+from rslcore.utils import (
+    check_groups,
+    check_keywords,
+    exporting,
+    readable,
+    refuse_to_be_scripted,
+    resolve_class,
+    see_generator,
+    side_by_side,
+    unpad_trajectories,
+)
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -75,6 +85,14 @@ class MLPModel(nn.Module):
         self.mlp = MLP(self._get_latent_dim(), mlp_output_dim, hidden_dims, activation)
         if self.distribution is not None:
             self.distribution.init_mlp_weights(self.mlp)
+
+    def __dir__(self) -> list[str]:
+        """Names of what can be read now; of a distribution only after it was updated."""
+        return readable(self, super().__dir__())
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuse to be scripted."""
+        refuse_to_be_scripted(self, "what as_jit() returns")
 
     def forward(
         self,
@@ -183,7 +201,7 @@ class MLPModel(nn.Module):
     def _concatenate(self, obs: Observations) -> torch.Tensor:
         """Groups of this model side by side [B, D]. A single group may be returned itself: do not edit it in place."""
         joined = side_by_side(type(self).__name__, obs, self.obs_groups, self.mlp)
-        if joined.shape[-1] != self.obs_dim:
+        if not exporting(joined) and joined.shape[-1] != self.obs_dim:
             shapes = {group: list(obs[group].shape) for group in self.obs_groups}
             raise ValueError(
                 f"{type(self).__name__}: the observation groups must be {self.obs_dim} wide together, got {shapes}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from torch import nn
 from rslcore.config import ActorCriticRecurrentCfg, nearest
 from rslcore.models.mlp_model import MLPModel
 from rslcore.modules import Distribution
+from rslcore.utils import readable, refuse_to_be_scripted
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -115,6 +116,14 @@ class PolicyPair(nn.Module):
         if place is not None:
             owner, part = place
             setattr(owner, part, value)
+
+    def __dir__(self) -> list[str]:
+        """Names of what can be read now; of a distribution only after it was updated."""
+        return readable(self, super().__dir__())
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuse to be scripted."""
+        refuse_to_be_scripted(self, "what as_jit() of one of its models returns")
 
     def forward(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         """Refuse: which of the two models is meant?

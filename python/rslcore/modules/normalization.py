@@ -1,6 +1,10 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Normalization by running statistics; names, defaults and state-dict keys as in rsl_rl 5.5.1."""
+"""Normalization by running statistics; names, defaults and state-dict keys as in rsl_rl 5.5.1.
+
+TorchScript compiles these modules, so attributes are annotated where they are set: it cannot read postponed annotations
+of a class.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +14,17 @@ import torch
 from torch import nn
 
 from rslcore import ops
+from rslcore.ops import reference
+from rslcore.utils import exporting
 
 
 class EmpiricalNormalization(nn.Module):
     """(x - mean) / (std + eps) by the running mean and (population) standard deviation of all samples seen.
 
     State dict: ``_mean``, ``_var``, ``_std`` of shape [1, *F] and ``count``, int64 [].
-    """
 
-    _mean: torch.Tensor
-    _var: torch.Tensor
-    _std: torch.Tensor
-    count: torch.Tensor
+    TorchScript and exporters see plain torch arithmetic, so that what they write needs nothing of rslcore.
+    """
 
     def __init__(self, shape: int | Sequence[int], eps: float = 1e-2, until: int | None = None) -> None:
         """Start from mean 0, variance 1 and no samples.
@@ -35,6 +38,10 @@ class EmpiricalNormalization(nn.Module):
         self.eps = eps
         self.until = until
         features = (shape,) if isinstance(shape, int) else tuple(shape)
+        self._mean: torch.Tensor
+        self._var: torch.Tensor
+        self._std: torch.Tensor
+        self.count: torch.Tensor
         self.register_buffer("_mean", torch.zeros(1, *features))
         self.register_buffer("_var", torch.ones(1, *features))
         self.register_buffer("_std", torch.ones(1, *features))
@@ -52,32 +59,50 @@ class EmpiricalNormalization(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalize samples [..., *F]; what is no float32 is converted first."""
-        features = self._mean.shape[1:]
-        rows = x.to(self._mean.dtype).reshape(x.shape[: x.dim() - len(features)].numel(), *features)
-        return ops.normalize(rows, self._mean, self._var, eps=self.eps).view(x.shape)
+        x = x.to(self._mean.dtype)
+        if torch.jit.is_scripting():  # the whole condition, else TorchScript would compile the other branch too
+            return self._plain(x)
+        else:
+            return self._plain(x) if exporting(x) else self._by_kernel(x)
 
-    @torch.no_grad()
     def update(self, x: torch.Tensor) -> None:
         """Learn from the samples [B, *F], those of all processes if torch.distributed is initialized.
 
         Does nothing in evaluation mode, nor once ``until`` samples have been seen.
+
+        Raises:
+            RuntimeError: TorchScript runs it in training mode.
         """
-        if not self.training:
-            return
+        if self.training:
+            if torch.jit.is_scripting():
+                _refuse_to_learn("EmpiricalNormalization")
+            else:
+                self._learn(x)
+
+    def inverse(self, y: torch.Tensor) -> torch.Tensor:
+        """Undo :meth:`forward`: y * (std + eps) + mean."""
+        return y * (self._std + self.eps) + self._mean
+
+    def _by_kernel(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize floats [..., *F] with our operator."""
+        if x.dim() == self._mean.dim():
+            return ops.normalize(x, self._mean, self._var, eps=self.eps)
+        batch = x.dim() - self._mean.dim() + 1
+        rows = x.reshape(x.shape[:batch].numel(), *x.shape[batch:])
+        return ops.normalize(rows, self._mean, self._var, eps=self.eps).view(x.shape)
+
+    def _plain(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize floats [..., *F] with torch's operators."""
+        return reference.normalize(x, self._mean.squeeze(0), self._var.squeeze(0), self.eps)
+
+    @torch.no_grad()
+    def _learn(self, x: torch.Tensor) -> None:
         x = x.to(self._mean.dtype)
         if torch.distributed.is_initialized():
             self._update_over_processes(x)
         else:
             ops.update_moments(x, self._mean, self._var, self.count, until=self.until)
         torch.sqrt(self._var, out=self._std)
-
-    def inverse(self, y: torch.Tensor) -> torch.Tensor:
-        """Undo :meth:`forward`: y * (std + eps) + mean."""
-        return y * (self._std + self.eps) + self._mean
-
-    def as_export_module(self) -> nn.Module:
-        """Return a module with the same result from plain torch arithmetic and constants, for TorchScript and ONNX."""
-        return _FixedNormalization(self._mean, self._std + self.eps)
 
     def _update_over_processes(self, x: torch.Tensor) -> None:
         """Pool the samples of all processes with the statistics so far, which are the same on every process.
@@ -127,26 +152,31 @@ class EmpiricalDiscountedVariationNormalization(nn.Module):
         self.discounted_avg: torch.Tensor | None = None
         """Running discounted sum, shape of the rewards; None until the first ones, anew where their number changes."""
 
-    @torch.no_grad()
     def forward(self, rew: torch.Tensor) -> torch.Tensor:
-        """Return the scaled rewards of one step [N, *F]; in training mode, learn from them first."""
-        if self.training:
-            if self.discounted_avg is None or self.discounted_avg.shape != rew.shape:
-                with torch.inference_mode(False):
-                    self.discounted_avg = torch.zeros(rew.shape, dtype=rew.dtype, device=rew.device)
-            ops.discounted_return(rew, self.discounted_avg, gamma=self.gamma)
-            self.emp_norm.update(self.discounted_avg)
-        std = self.emp_norm._std
-        return rew / torch.where(std > 0, std, 1.0)
+        """Return the scaled rewards of one step [N, *F]; in training mode, learn from them first. There is no gradient.
+
+        Raises:
+            RuntimeError: It is exported, or run by TorchScript, in training mode: the discounted sum would be lost.
+        """
+        with torch.no_grad():
+            if self.training:
+                if torch.jit.is_scripting():
+                    _refuse_to_learn("EmpiricalDiscountedVariationNormalization")
+                else:
+                    self._learn(rew)
+            std = self.emp_norm._std
+            return rew / torch.where(std > 0, std, 1.0)
+
+    def _learn(self, rew: torch.Tensor) -> None:
+        """Add rewards [N, *F] to the discounted sum, and the sum to the statistics."""
+        if exporting(rew):
+            _refuse_to_learn("EmpiricalDiscountedVariationNormalization")
+        if self.discounted_avg is None or self.discounted_avg.shape != rew.shape:
+            with torch.inference_mode(False):
+                self.discounted_avg = torch.zeros(rew.shape, dtype=rew.dtype, device=rew.device)
+        ops.discounted_return(rew, self.discounted_avg, gamma=self.gamma)
+        self.emp_norm.update(self.discounted_avg)
 
 
-class _FixedNormalization(nn.Module):
-    """(x - mean) / scale with constants. TorchScript reads class annotations, and cannot read postponed ones."""
-
-    def __init__(self, mean: torch.Tensor, scale: torch.Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean.clone())
-        self.register_buffer("scale", scale.clone())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - self.mean) / self.scale  # type: ignore[operator]
+def _refuse_to_learn(owner: str) -> None:
+    raise RuntimeError(f"{owner}: an exported module cannot learn its statistics; call eval() before")

@@ -4,15 +4,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import torch
 from torch import nn
 
 from rslcore import ops
 from rslcore.config import RNNModelCfg, nearest
-from rslcore.utils import dones_of, is_set, require, state_without_graph, unpad_trajectories
+from rslcore.utils import (
+    dones_of,
+    exporting,
+    is_set,
+    refuse_to_be_scripted,
+    require,
+    state_without_graph,
+    unpad_trajectories,
+)
 
 HiddenState: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
 """Of a GRU h, of an LSTM (h, c), each [layers, N, H]; None stands for zeros, and for models without memory."""
@@ -57,6 +66,10 @@ class RNN(nn.Module):
         self.rnn = _NETWORKS[type.lower()](input_size=input_size, hidden_size=hidden_dim, num_layers=num_layers)
         self.hidden_state = None
 
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuse to be scripted."""
+        refuse_to_be_scripted(self, "the torch module `rnn` in it")
+
     def forward(
         self,
         input: torch.Tensor,
@@ -90,7 +103,10 @@ class RNN(nn.Module):
                 return self._scan(input, dones, hidden_state)
             output, _ = self.rnn(input, hidden_state)
             return unpad_trajectories(output, masks)
-        self._check_batch(input)
+        if exporting(input):
+            self._warn_of_lost_state()
+        else:
+            self._check_batch(input)
         output, self.hidden_state = self.rnn(input.unsqueeze(0), self.hidden_state)
         return output
 
@@ -131,6 +147,14 @@ class RNN(nn.Module):
                 assert hidden_state is not None
                 output, _ = ops.gru(output, dones, hidden_state[layer], *parameters)
         return output
+
+    def _warn_of_lost_state(self) -> None:
+        if self.hidden_state is None:
+            warnings.warn(
+                "RNN: no hidden state was set, so what is exported starts from zeros in every step; set `hidden_state` "
+                "to an input and return it after the step, or export what as_onnx() or as_jit() of the model returns",
+                stacklevel=3,
+            )
 
     def _check_batch(self, input: torch.Tensor) -> None:
         state = self.hidden_state[0] if isinstance(self.hidden_state, tuple) else self.hidden_state

@@ -20,6 +20,7 @@ from torch.autograd.graph import increment_version
 
 import rslcore
 from rslcore.ops import reference
+from rslcore.ops._exporting import exporting
 
 REBUILD = "reinstall rslcore (`pip install --force-reinstall rslcore`, in a checkout `make clean build`)"
 """What to do about a library that does not load."""
@@ -54,7 +55,11 @@ _warned: set[str] = set()
 
 
 def kernel(op: str, device: torch.device) -> Callable[..., Any]:
-    """The compiled operator for tensors on `device`, or the reference with one warning that says why."""
+    """The compiled operator for tensors on `device`, or the reference: if exporting, and with one warning elsewhere."""
+    if exporting():
+        if op in _READING:
+            raise ValueError(f"{op}: expected to run, got an exporter, to which what the host reads is constant")
+        return getattr(reference, op)
     reason = errors.get(device.type, "rslcore has kernels for cpu and cuda only")
     if reason is None:
         return _compiled[op]
@@ -96,7 +101,7 @@ def run_as_is(op: str, args: Sequence[Any], written: Sequence[torch.Tensor]) -> 
     Returns:
         Whether it ran. If not, nothing was written: the arguments need a conversion or a check that says what is wrong.
     """
-    if op not in _compiled or torch.compiler.is_compiling() or transformed():
+    if not may_run_as_is(op):
         return False
     gradient = torch.is_grad_enabled()
     for x in args:
@@ -111,6 +116,16 @@ def run_as_is(op: str, args: Sequence[Any], written: Sequence[torch.Tensor]) -> 
         return False
     increment_version(written)
     return True
+
+
+def may_run_as_is(op: str) -> bool:
+    """Whether an operator may be called past this module: it is loaded, and nobody looks at the calls."""
+    return op in _compiled and not (torch.compiler.is_compiling() or in_plain_torch())
+
+
+def in_plain_torch() -> bool:
+    """Whether an operator with a result must be plain torch, which a transform sees through and an exporter knows."""
+    return transformed() or exporting()
 
 
 def transformed() -> bool:
@@ -170,6 +185,9 @@ _WRITING = (
     "unpad_trajectories_out",
 )
 """Operators that write into tensors they are given and return nothing: to a tracer there is nothing to compute."""
+
+_READING = ("clip_adam", "permutation")
+"""Operators whose reference reads numbers from tensors to decide what it does."""
 
 _FUNCTIONAL = ("bias_activation", "mlp", "normalize", "ppo_loss", "pad_trajectories", "unpad_trajectories", "rnn_scan")
 """Operators with a gradient, which return their result; their modules register what tracers and autograd need."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import torch
 
 from rslcore import _checks as checks
+from rslcore.ops._exporting import exporting
 
 
 def check_devices(op: str, tensors: dict[str, torch.Tensor]) -> None:
@@ -61,13 +62,17 @@ def as_flags(x: torch.Tensor) -> torch.Tensor:
     if x.dtype == torch.uint8:
         return x
     flags = is_set(x)
-    # The compiler of torch 2.10 cannot reinterpret bool; in a compiled graph the copy is part of another kernel anyway.
-    return flags.to(torch.uint8) if torch.compiler.is_compiling() else flags.view(torch.uint8)
+    # Neither the compiler of torch 2.10 nor TorchScript can reinterpret bool; a copy in a graph costs little.
+    is_graph = torch.compiler.is_compiling() or exporting()
+    return flags.to(torch.uint8) if is_graph else flags.view(torch.uint8)
 
 
 def write_back(result: torch.Tensor, target: torch.Tensor) -> None:
-    """Copy a result into `target` if a contiguous stand-in was computed instead of writing into it directly."""
-    if not target.is_contiguous():
+    """Copy a result into `target` if a contiguous stand-in was computed instead of writing into it directly.
+
+    And for exporters, as ONNX does not see that a view was written to.
+    """
+    if not target.is_contiguous() or (result is not target and exporting()):
         target.copy_(result.view_as(target))
 
 

@@ -91,7 +91,7 @@ _is_meta = attrgetter("is_meta")
 def _run_as_is(lists: tuple[Sequence[torch.Tensor], ...], numbers: tuple) -> torch.Tensor | None:
     """Hand the lists to the operator unchecked, as they nearly always fit; None if it refused and changed nothing."""
     params = lists[0]
-    if _OP not in _library._compiled or torch.compiler.is_compiling() or _library.transformed():
+    if not _library.may_run_as_is(_OP):
         return None
     if not isinstance(params, (list, tuple)) or not params:
         return None

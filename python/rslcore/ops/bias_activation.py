@@ -49,7 +49,7 @@ def bias_activation(x: torch.Tensor, bias: torch.Tensor, activation: str = "elu"
         raise ValueError(f"{_OP}: `activation` must be one of {', '.join(_activations.NUMBERS)}, got {activation!r}")
     _tensors.check_devices(_OP, tensors)
     number = _activations.NUMBERS[activation]
-    if _library.transformed():
+    if _library.in_plain_torch():
         return reference.bias_activation(x, bias, number)
     flat = x.contiguous().view(x.shape[:-1].numel(), x.shape[-1])
     return _library.run(_OP, x.device, (flat, bias.contiguous(), number)).view(x.shape)

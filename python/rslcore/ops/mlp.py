@@ -57,7 +57,7 @@ def mlp(
     """
     flat_biases = _check(x, weights, biases, activation, last_activation)
     numbers = _activations.NUMBERS[activation], _activations.NUMBERS[last_activation]
-    if x.device.type == "cuda" or _library.transformed():
+    if x.device.type == "cuda" or _library.in_plain_torch():
         return reference.mlp(x, list(weights), flat_biases, *numbers)
     args = (
         x.reshape(-1, x.shape[-1]).contiguous() if x.numel() > 0 else x.reshape(x.shape[:-1].numel(), x.shape[-1]),

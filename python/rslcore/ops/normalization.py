@@ -83,7 +83,7 @@ def normalize(
     _check(op, x, mean, var, out=out, differentiable=out is None)
     checks.number(op, "eps", eps, 0.0, float("inf"))
     samples, flat_mean, flat_var = x.contiguous(), mean.contiguous(), var.contiguous()
-    if out is None and _library.transformed():
+    if out is None and _library.in_plain_torch():
         return reference.normalize(samples, flat_mean, flat_var, float(eps))
     if x.requires_grad and torch.is_grad_enabled():
         return _library.run("normalize", x.device, (samples, flat_mean, flat_var, float(eps)))

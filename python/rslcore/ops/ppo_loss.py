@@ -106,7 +106,7 @@ def ppo_loss(
         _check(data, numbers)
         args: list[Any] = [None if x is None else x.contiguous() for x in data.values()]
         args += [float(x) for x in numbers.values()]
-        results = reference.ppo_loss(*args) if _library.transformed() else _library.run(_OP, mean.device, args)
+        results = reference.ppo_loss(*args) if _library.in_plain_torch() else _library.run(_OP, mean.device, args)
     return results[0], PPOStats(*results[1].unbind())
 
 
@@ -116,7 +116,7 @@ _NO_GRADIENT = ("actions", "old_log_prob", "advantages", "returns", *_OPTIONAL)
 
 def _run_as_is(data: dict[str, torch.Tensor | None], numbers: dict[str, float]) -> tuple[torch.Tensor, ...] | None:
     """Hand the arguments to the operator unchecked, as they nearly always fit; None if it did not run."""
-    if _OP not in _library._compiled or torch.compiler.is_compiling() or _library.transformed():
+    if not _library.may_run_as_is(_OP):
         return None
     for name, x in data.items():
         if x is None:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from rslcore import _checks as checks
+from rslcore.ops._exporting import exporting
 from rslcore.ops.reference_learning import clip_adam, kl_adaptive_lr, ppo_loss  # noqa: F401 - a part of this page
 from rslcore.ops.reference_policy import bias_activation, mlp  # noqa: F401 - a part of this page
 from rslcore.ops.reference_policy import network as _network
@@ -75,6 +76,7 @@ def gae(
     bootstrap = values if terminal_values is None else terminal_values
     advantage = torch.zeros_like(last_values)
     next_values = last_values
+    steps: list[torch.Tensor] = []  # stacked at the end: ONNX does not know writing into rows
     for t in reversed(range(rewards.shape[0])):
         alive = (dones[t] == 0).to(rewards.dtype)
         reward = rewards[t]
@@ -82,12 +84,16 @@ def gae(
             reward = torch.where(time_outs[t] != 0, reward + gamma * bootstrap[t], reward)
         delta = reward + gamma * next_values * alive - values[t]
         advantage = delta + gamma * lam * alive * advantage
-        returns[t] = advantage + values[t]
-        advantages[t] = advantage
+        steps.insert(0, advantage)
         next_values = values[t]
+    if not steps:
+        return
+    stacked = torch.stack(steps)
+    returns.copy_(stacked + values)
+    advantages.copy_(stacked)
     if normalize and advantages.numel() > 0:
-        wide = advantages.double()
-        advantages.copy_((wide - wide.mean()) / (wide.std() + ADVANTAGE_EPS))
+        wide = stacked.double()
+        advantages.copy_(((wide - wide.mean()) / (wide.std() + ADVANTAGE_EPS)).to(advantages.dtype))
 
 
 def update_moments(
@@ -97,18 +103,20 @@ def update_moments(
     if count.is_cpu:  # elsewhere looking would make the host wait
         checks.sample_count("update_moments", int(count))
     rows = x.shape[0]
-    if rows == 0 or (until is not None and int(count) >= until):
+    if rows == 0:
         return
     wide = x.double()
     batch_mean = wide.mean(dim=0)
     batch_var = wide.var(dim=0, unbiased=False)
-    count += rows
-    rate = rows / count.double()
+    new_count = count + rows
+    rate = rows / new_count.double()
     delta = batch_mean - mean.double()
     new_mean = mean.double() + rate * delta
     new_var = var.double() + rate * (batch_var - var.double() + delta * (1 - rate) * delta)
-    mean.copy_(new_mean)
-    var.copy_(new_var)
+    ended = torch.zeros_like(count, dtype=torch.bool) if until is None else count >= until
+    mean.copy_(torch.where(ended, mean, new_mean.to(mean.dtype)))
+    var.copy_(torch.where(ended, var, new_var.to(var.dtype)))
+    count.copy_(torch.where(ended, count, new_count))
 
 
 def normalize(x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, eps: float) -> torch.Tensor:
@@ -286,17 +294,22 @@ def _mix(x: torch.Tensor, key: int) -> torch.Tensor:
     return x ^ (x >> 16)
 
 
+def _can_inspect(x: torch.Tensor) -> bool:
+    """Whether values may be looked at: on a GPU that would wait for the device, an exporter would keep the outcome."""
+    return x.device.type == "cpu" and not exporting()
+
+
 def shuffle_rows(fields: list[torch.Tensor], index: torch.Tensor, out: list[torch.Tensor]) -> None:
     """out[f][i] = fields[f][index[i]] for every field."""
     rows = fields[0].shape[0] if fields else 0
     outside = (index < 0) | (index >= rows)
-    if fields and index.device.type == "cpu" and bool(outside.any()):
+    if fields and _can_inspect(index) and bool(outside.any()):
         bad = int(outside.nonzero()[0])
         if rows == 0:
             raise ValueError(f"shuffle_rows: `fields` have no rows to take, got index[{bad}] = {int(index[bad])}")
         raise ValueError(f"shuffle_rows: `index` must be in 0..{rows - 1}, got index[{bad}] = {int(index[bad])}")
     for field, target in zip(fields, out, strict=True):
-        torch.index_select(field, 0, index, out=target)
+        target.copy_(field.index_select(0, index))
 
 
 def split_trajectories(dones: torch.Tensor, starts: torch.Tensor, lengths: torch.Tensor, offsets: torch.Tensor) -> None:
@@ -314,8 +327,8 @@ def split_trajectories(dones: torch.Tensor, starts: torch.Tensor, lengths: torch
     last = dones.t() != 0
     last[:, -1] = True
     first = torch.cat([torch.ones_like(last[:, :1]), last[:, :-1]], dim=1)
-    offsets[1:] = last.sum(dim=1).cumsum(dim=0)
-    trajectory = first.flatten().cumsum(dim=0) - 1
+    offsets[1:] = last.long().sum(dim=1).cumsum(dim=0)
+    trajectory = first.flatten().long().cumsum(dim=0) - 1
     rows = torch.arange(num_steps * num_envs, device=dones.device).view(num_steps, num_envs).t()
     starts.index_add_(0, trajectory, (rows * first).flatten())
     lengths.index_add_(0, trajectory, torch.ones_like(trajectory))
@@ -355,7 +368,7 @@ def _trajectory_rows(
     op: str, starts: torch.Tensor, lengths: torch.Tensor, num_steps: int, num_envs: int
 ) -> torch.Tensor:
     """Row of the flat rollout for each step of padded trajectories [T, K]; T * N, one too many, for padding."""
-    if starts.device.type == "cpu":
+    if _can_inspect(starts):
         _check_trajectories(op, starts, lengths, num_steps, num_envs)
     steps = torch.arange(num_steps, device=starts.device)[:, None]
     rows, end = starts + steps * num_envs, num_steps * num_envs

@@ -71,7 +71,8 @@ def kl_adaptive_lr(
     too_far = divergence > desired_kl * tolerance
     too_near = (divergence > 0.0) & (divergence < desired_kl / tolerance)
     larger = torch.where(too_near, (rate * factor).clamp(max=max_lr), rate)
-    learning_rate.copy_(torch.where(too_far, (rate / factor).clamp(min=min_lr), larger))
+    adapted = torch.where(too_far, (rate / factor).clamp(min=min_lr), larger)
+    learning_rate.copy_(adapted.to(learning_rate.dtype))
 
 
 def clip_adam(

@@ -113,7 +113,7 @@ def _scan(
     _check(op, gates, given, dones)  # type: ignore[arg-type]
     num_steps, num_envs = x.shape[:2]
     flags = _tensors.as_flags(dones.reshape(num_steps, num_envs)).contiguous()
-    if x.device.type != "cpu" or x.dtype != torch.float32 or _library.transformed():
+    if x.device.type != "cpu" or x.dtype != torch.float32 or _library.in_plain_torch():
         return reference.rnn_scan(x, flags, h_0, c_0, weight_ih, weight_hh, bias_ih, bias_hh, False)[:3]
     save = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given.values())  # type: ignore[union-attr]
     dense = {name: tensor.contiguous() for name, tensor in given.items()}  # type: ignore[union-attr]

@@ -182,7 +182,7 @@ def _move(
         tensors = {**tensors, "out": out}
     _tensors.check_devices(op, tensors)
     args = (*(tensors[name].contiguous() for name in (data_name, "starts", "lengths")), *sizes)
-    if out is None and _library.transformed():
+    if out is None and _library.in_plain_torch():
         return getattr(reference, op)(*args)
     if out is None and data.requires_grad and torch.is_grad_enabled():
         return _library.run(op, data.device, args)

@@ -6,6 +6,7 @@ from rslcore.ops._tensors import is_set
 from rslcore.utils.autograd import state_without_graph, without_gradient, without_graph
 from rslcore.utils.compilation import compile_model
 from rslcore.utils.defaults import cpu_by_default
+from rslcore.utils.exporting import exporting, readable, refuse_to_be_scripted
 from rslcore.utils.gradients import reduce_gradients_in_buckets
 from rslcore.utils.joint_read import JointRead
 from rslcore.utils.observations import check_groups, for_storage, side_by_side, warn_of_rounding
@@ -32,12 +33,15 @@ __all__ = [
     "compile_model",
     "cpu_by_default",
     "dones_of",
+    "exporting",
     "for_storage",
     "is_set",
     "load_optimizer_state",
     "make_optimizer",
     "optimizer_state",
+    "readable",
     "reduce_gradients_in_buckets",
+    "refuse_to_be_scripted",
     "require",
     "reset_policy",
     "resolve_callable",

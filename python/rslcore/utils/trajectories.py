@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import torch
 
 from rslcore import ops
+from rslcore.utils.exporting import exporting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,8 @@ def unpad_trajectories(trajectories: _Data, masks: torch.Tensor) -> _Data:
     Raises:
         ValueError: The masks do not hold whole rollouts of T steps, or are of another shape than the trajectories.
     """
+    if exporting(masks):  # the masks that the file is run with are others: where they end must not become a constant
+        return _unpad_by_selection(trajectories, masks)
     if masks.shape != trajectories.shape[:2]:
         raise ValueError(
             f"unpad_trajectories: `masks` must be {list(trajectories.shape[:2])} like `trajectories`, "
@@ -97,6 +100,16 @@ def unpad_trajectories(trajectories: _Data, masks: torch.Tensor) -> _Data:
         lambda x: ops.unpad_trajectories(x, starts, lengths, num_envs=num_envs),
         (num_steps, num_envs),
     )
+
+
+def _unpad_by_selection(trajectories: _Data, masks: torch.Tensor) -> _Data:
+    """:func:`unpad_trajectories` with torch's operators, for exporters."""
+    num_steps = trajectories.shape[0]
+
+    def of_tensor(x: torch.Tensor) -> torch.Tensor:
+        return x.transpose(0, 1)[masks.transpose(0, 1)].reshape(-1, num_steps, *x.shape[2:]).transpose(0, 1)
+
+    return _each(trajectories, of_tensor, (num_steps,))
 
 
 def trajectory_masks(starts: torch.Tensor, lengths: torch.Tensor, *, num_steps: int, num_envs: int) -> torch.Tensor:
@@ -141,7 +154,7 @@ def _source_of(masks: torch.Tensor) -> _Source:
     return _Source(steps * num_envs + begins // max(num_steps, 1), lengths, num_envs, -1)
 
 
-def _each(data: _Data, function: Callable[[torch.Tensor], torch.Tensor], batch_size: tuple[int, int]) -> _Data:
+def _each(data: _Data, function: Callable[[torch.Tensor], torch.Tensor], batch_size: tuple[int, ...]) -> _Data:
     """The function of a tensor, or of every tensor in a TensorDict."""
     if isinstance(data, torch.Tensor):
         return function(data)

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
 
-from rslcore.utils import state_without_graph
+from rslcore.utils import exporting, readable, refuse_to_be_scripted, state_without_graph
 
 _T = TypeVar("_T")
 
@@ -26,6 +26,14 @@ class Distribution(nn.Module):
         """Remember the output dimension A."""
         super().__init__()
         self.output_dim = output_dim
+
+    def __dir__(self) -> list[str]:
+        """Names of what can be read now; what speaks of a batch is among them after :meth:`update`."""
+        return readable(self, super().__dir__())
+
+    def __prepare_scriptable__(self) -> NoReturn:
+        """Refuse to be scripted."""
+        refuse_to_be_scripted(self, "what as_deterministic_output_module() returns")
 
     def update(self, mlp_output: torch.Tensor) -> None:
         """Set the parameters of the distribution from the output of the MLP [B, *input_dim]."""
@@ -115,8 +123,8 @@ class Distribution(nn.Module):
 
 
 def can_inspect(tensor: torch.Tensor) -> bool:
-    """Whether values may be looked at: on a GPU that would wait for the device, in a compiled graph break it."""
-    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether values may be looked at: not on a GPU, which it would wait for, nor in what is compiled or exported."""
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and not exporting(tensor)
 
 
 def at_least_float32(tensor: torch.Tensor) -> torch.Tensor:

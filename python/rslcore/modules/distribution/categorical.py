@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from rslcore.modules.distribution.base import Distribution, at_least_float32, can_inspect, last_linear
 from rslcore.utils import require
@@ -168,7 +169,7 @@ class _Components(nn.Module):
     def split(self, flat: torch.Tensor, fill: float) -> torch.Tensor:
         """One row per component [..., A, largest size], filled up."""
         if not self.is_regular:
-            flat = torch.cat([flat, torch.full_like(flat[..., :1], fill)], dim=-1)
+            flat = functional.pad(flat, [0, 1], value=fill)
             flat = flat.index_select(-1, self.place)  # type: ignore[arg-type]
         return flat.unflatten(-1, [self.num_components, self.largest])
 
