@@ -62,7 +62,7 @@ def train(runner: OnPolicyRunner, iterations: int, points: int, label: str, scal
     return {"env_steps": env_steps, "mean_return": mean_return, "seconds": round(time.perf_counter() - start, 1)}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(runner: OnPolicyRunner, env: Any, scale: float = 1.0) -> float:  # noqa: ANN401
     """Mean return of the first episode of every environment, with the policy's deterministic actions."""
     policy = runner.get_inference_policy()

@@ -42,7 +42,7 @@ SPEED = 0.6
 """Commanded forward speed of the walk, m/s."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def walk(policy: Callable[[TensorDict], torch.Tensor], num_envs: int, num_steps: int) -> dict[str, float]:
     """Walk straight ahead and measure the symmetry.
 

@@ -32,7 +32,7 @@ BELOW = {
     "algorithms": {"engine", "extensions", "storage", "models", "modules", "ops", "utils", "config"},
     "env": {"ops", "utils"},
     "checkpoint": {"_files"},
-    "export": {"_files"},
+    "export": {"_files", "utils"},
     "logging": {"_files", "ops", "config", "utils"},
     "tasks": {"env", "config", "utils"},
     "runners": {"algorithms", "checkpoint", "export", "logging", "env", "config", "utils", "models", "modules"},

@@ -22,6 +22,8 @@ void gae(const Tensor& rewards, const Tensor& values, const Tensor& dones, const
                   ": `last_values` must be [N] or [N, 1], got ", last_values.dim(), " dimensions");
     RSLCORE_CHECK(!terminal_values.has_value() || time_outs.has_value(), kOp,
                   ": `terminal_values` needs `time_outs`");
+    RSLCORE_CHECK(!normalize || rewards.numel() != 1, kOp,
+                  ": `rewards` must have two samples at least to normalize their advantages, got one");
     abi::dispatch_float(rewards, kOp, "rewards", [&]<typename T>() {
         const int64_t numel = rewards.numel();
         const int64_t num_envs = rewards.size(1);

@@ -131,9 +131,9 @@ inline constexpr int64_t kMlpRowStep = 24;
 }
 
 // Most chunks that rows are cut into, as each has a buffer of so many gradients: sixteen, or fewer where
-// these would take more than 64 MB, but four at least.
+// these would take more than 64 MB, but four at least. Layers without outputs have no gradients.
 [[gnu::always_inline]] constexpr int64_t mlp_most_chunks(int64_t gradients) {
-    const int64_t most = 16 * 1024 * 1024 / gradients;
+    const int64_t most = 16 * 1024 * 1024 / (gradients > 0 ? gradients : 1);
     return most < 4 ? 4 : most > 16 ? 16 : most;
 }
 

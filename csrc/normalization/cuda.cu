@@ -15,14 +15,15 @@ constexpr int kBatch = 4;          // samples that a thread has in flight
 constexpr int kMergeSlices = kBlock / kMergeColumns;
 
 // partials [chunks, 2, F]: the chunk's sums about the first row. The count before the update goes to
-// `old_count`, -1 if `until` is reached, and the new one into place: no later kernel reads the count itself.
+// `old_count`, -1 if `until` is reached or it is negative, and the new one into place: no later kernel reads
+// the count itself.
 template <typename T>
 __global__ void moments_sums(MomentsArgs<T> args, ColumnCut cut, double* partials, double* old_count) {
     __shared__ double sums[kBlock];
     __shared__ double squares[kBlock];
     if (blockIdx.x == 0 && threadIdx.x == 0) {
         const int64_t count = *args.count;
-        const bool frozen = count >= args.until;
+        const bool frozen = count >= args.until || count < 0;
         *old_count = frozen ? -1.0 : static_cast<double>(count);
         *args.count = frozen ? count : count + args.rows;
     }

@@ -37,6 +37,9 @@ MomentsArgs<T> moments_args(const char* op, const Tensor& x, const Tensor& mean,
     };
     RSLCORE_CHECK(!moments_overlap(args), op,
                   ": `x`, `mean`, `var` and `count` must share no memory, got two that do");
+#if !defined(RSLCORE_CUDA_LIBRARY)  // a GPU would have to be waited for: there its kernel leaves all as it is
+    RSLCORE_CHECK(*args.count >= 0, op, ": `count` must be >= 0, got ", *args.count);
+#endif
     return args;
 }
 

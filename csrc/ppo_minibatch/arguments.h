@@ -141,6 +141,7 @@ inline MinibatchArgs minibatch_args(const char* op, const MinibatchFields& field
     args.settings = ppo_loss_settings<float>(rule.clip_param, rule.value_loss_coef, rule.entropy_coef,
                                              rule.use_clipped_value_loss, rows, rows);
     if (rule.normalize_advantages) {
+        RSLCORE_CHECK(rows > 1, op, ": `advantages` must be two at least to be normalized, got one");
         minibatch_advantages(&args);
     }
     minibatch_cut(&args);

@@ -95,6 +95,12 @@ def num_envs(op: str, value: object) -> None:
     number(op, "num_envs", value, 0, float("inf"))
 
 
+def sample_count(op: str, value: int) -> None:
+    """Refuse a number of samples that is negative."""
+    if value < 0:
+        raise ValueError(f"{op}: `count` must be >= 0, got {value}")
+
+
 def until(op: str, value: object) -> None:
     """Refuse a number of samples to stop at that is neither None nor an integer >= 0."""
     if value is not None:
@@ -118,10 +124,12 @@ def gae(
     lam: float,
     time_outs: Any,  # noqa: ANN401
     terminal_values: Any,  # noqa: ANN401
+    normalize: object,
     out: Any,  # noqa: ANN401
 ) -> dict[str, Any]:
     """Arguments of `gae`, whose tensors or arrays are `array`s; returns all of them by name."""
     op = "gae"
+    boolean(op, "normalize", normalize)
     floats = {"rewards": rewards, "values": values}
     flags = {"dones": dones}
     if terminal_values is not None:
@@ -149,6 +157,8 @@ def gae(
     per_env(op, "last_values", last_values, num_envs, like="rewards")
     number(op, "gamma", gamma, 0.0, 1.0)
     number(op, "lam", lam, 0.0, 1.0)
+    if normalize and num_steps * num_envs == 1:
+        raise ValueError(f"{op}: `rewards` must have two samples at least to normalize their advantages, got one")
     return everything
 
 

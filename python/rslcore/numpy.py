@@ -45,8 +45,7 @@ def gae(
     out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns and advantages of a rollout [T, N]; see `rslcore.ops.gae`."""
-    checks.gae(np.ndarray, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
-    checks.boolean("gae", "normalize", normalize)
+    checks.gae(np.ndarray, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, normalize, out)
     if out is not None:
         _check_targets("gae", {"out[0]": out[0], "out[1]": out[1]})
     num_steps, num_envs = rewards.shape[:2]
@@ -91,6 +90,7 @@ def update_and_normalize(
     op = "update_and_normalize"
     checks.kind(op, "count", count, np.ndarray)
     checks.moments(op, np.ndarray, x, mean, var, count)
+    checks.sample_count(op, int(count))
     checks.number(op, "eps", eps, 0.0, float("inf"))
     checks.until(op, until)
     if out is None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -322,6 +323,37 @@ def test_observation_groups_and_sizes_that_do_not_fit_are_named():
     image = TensorDict({"policy": torch.zeros(N, 3, 8, 8)}, batch_size=[N])
     with pytest.raises(ValueError, match=r"group 'policy' must be \[num_envs, D\], got \[4, 3, 8, 8\]"):
         MLPModel(image, groups, "critic", 1)
+
+
+@pytest.mark.parametrize("engine", ["auto", "eager", "fused"])
+@pytest.mark.parametrize(
+    ("sizes", "settings", "got"),
+    [
+        ((1, 1), {"num_mini_batches": 1}, "got 1 x 1"),
+        ((1, 3), {"num_mini_batches": 3, "normalize_advantage_per_mini_batch": True}, "got 1 x 3 in 3 minibatches"),
+        ((3, 1), {"num_mini_batches": 2, "normalize_advantage_per_mini_batch": True}, "got 3 x 1 in 2 minibatches"),
+    ],
+)
+def test_one_sample_is_not_normalized(sizes, settings, got, engine):
+    """Law: where one sample would be normalized, learning is refused when it starts, by the names of the sizes."""
+    steps, envs = sizes
+    cfg = make_cfg(engine=engine, **settings) | {"num_steps_per_env": steps}
+    env = SimpleNamespace(num_envs=envs, num_actions=A, step_dt=0.02)
+    ppo = PPO.construct_algorithm(observe(envs), env, cfg, "cpu")
+    with pytest.raises(ValueError, match=f"PPO: `num_steps_per_env` x `num_envs` must give two samples .*{got}"):
+        ppo.select_engine()
+
+
+def test_two_samples_are_normalized():
+    """Law: two samples are enough."""
+    env = SimpleNamespace(num_envs=2, num_actions=A, step_dt=0.02)
+    cfg = make_cfg(num_mini_batches=1, normalize_advantage_per_mini_batch=True) | {"num_steps_per_env": 1}
+    ppo = PPO.construct_algorithm(observe(2), env, cfg, "cpu")
+    ppo.train_mode()
+    ppo.act(observe(2))
+    ppo.process_env_step(observe(2), torch.randn(2), torch.zeros(2), {})
+    ppo.compute_returns(observe(2))
+    assert all(math.isfinite(loss) for loss in ppo.update().values())
 
 
 def test_an_infinite_gradient_norm_limits_nothing():

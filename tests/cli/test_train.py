@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -39,6 +41,13 @@ def test_run_folder_holds_everything(trained):
     assert session["command"].startswith("rslcore train half-cheetah --num-envs 4")
     assert {"python", "torch", "mujoco", "rslcore"} <= session["versions"].keys()
     assert (folder / "params" / "env.yaml").is_file()
+
+
+def test_the_seed_is_that_of_every_generator(trained):
+    """--seed seeds the global generators of torch, NumPy and Python, from which environments draw; all are saved."""
+    state = checkpoint.read(trained[0] / "model_0.pt")["rslcore_state"]["random"]
+    assert state["python"]["words"].tolist() == list(random.Random(7).getstate()[1])
+    assert state["numpy"]["keys"].tolist() == np.random.RandomState(7).get_state()[1].tolist()
 
 
 def test_a_pipe_gets_plain_text(trained):

@@ -9,15 +9,19 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from _gpu import GPU_CHECKS
 
+import rslcore.numpy as rnp
 from rslcore import ops
 from rslcore.ops import reference
 
 FLAG_DTYPES = [torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32]
 SHAPES = [(1, 1), (24, 1), (1, 37), (5, 63), (7, 64), (7, 65), (24, 511), (24, 513), (13, 4099), (0, 4), (4, 0)]
+
+ONE_SAMPLE = r"gae: `rewards` must have two samples at least to normalize .* got one"
 
 
 def rollout(num_steps: int, num_envs: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> dict:
@@ -105,11 +109,25 @@ def test_equals_the_reference(
     """Any T and N, with and without time-outs: what the plain-torch recurrence gives in float64."""
     data = rollout(*shape, dtype)
     data = {name: x for name, x in data.items() if name not in ("time_outs", "terminal_values") or name in optional}
+    normalize = normalize and shape != (1, 1)  # one sample has no deviation: refused
     got = ops.gae(**data, gamma=0.99, lam=0.95, normalize=normalize)
     for result, reference_result in zip(got, expected(data, 0.99, 0.95, normalize), strict=True):
         assert result.dtype == dtype
         tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
         torch.testing.assert_close(result.double(), reference_result, equal_nan=True, **tolerance)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 1)])
+def test_one_sample_is_not_normalized(shape: tuple[int, ...]) -> None:
+    """One sample has no deviation to be scaled by: it is refused, by torch and by NumPy, and nothing is written."""
+    x, out = torch.zeros(shape), (torch.full(shape, 7.0), torch.full(shape, 7.0))
+    arguments = {"gamma": 0.9, "lam": 0.9, "normalize": True}
+    with pytest.raises(ValueError, match=ONE_SAMPLE):
+        ops.gae(x, x, x, torch.zeros(1), **arguments, out=out)
+    arrays = tuple(tensor.numpy() for tensor in out)
+    with pytest.raises(ValueError, match=ONE_SAMPLE):
+        rnp.gae(x.numpy(), x.numpy(), x.numpy(), np.zeros(1, np.float32), **arguments, out=arrays)
+    assert all((tensor == 7).all() for tensor in out)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -27,7 +28,12 @@ def train(folder: Path, rank: int) -> None:
     torch.distributed.barrier()
     angles = runner.env.angle.clone()
     runner.load(folder / "0" / "model_1.pt")
-    runner.learn(0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        runner.learn(0)
+    said = [str(warning.message) for warning in caught if "rank 0 alone" in str(warning.message)]
+    assert len(said) == (1 if rank == 0 else 0)  # what is not restored is said, once
+    assert all("the other 1 of 2 processes start new episodes" in text for text in said)
     assert torch.equal(runner.env.angle, angles)  # rank 0 goes on with its episodes, the other does not take them over
     tensors = [*runner.alg.actor.state_dict().values(), *runner.alg.critic.state_dict().values()]
     (folder / f"{rank}.txt").write_text(" ".join(tensor.double().sum().item().hex() for tensor in tensors))

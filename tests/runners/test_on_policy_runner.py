@@ -84,18 +84,35 @@ def test_step_is_looked_up_and_called_once_per_transition() -> None:
     assert calls == ["first"] + ["second"] * (3 * 8 - 1)
 
 
-def test_dones_of_every_dtype_mean_the_same() -> None:
-    """Dones and time_outs of any dtype train the same parameters and count the same episodes."""
-    results = []
-    for dtype in (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32):
+FLAGS = [
+    *((torch.uint8, 1), (torch.int32, 1), (torch.int64, 1), (torch.float32, 1)),
+    *((torch.uint8, 255), (torch.int8, -1), (torch.int64, 2), (torch.int64, 256), (torch.int32, -(2**31))),
+    *((torch.float32, 0.5), (torch.float64, -1e-300), (torch.float16, 2.0)),
+]
+"""Dtypes of dones and time_outs, and what stands for "set" in them."""
 
-        def convert(obs: Any, rewards: Any, dones: Any, extras: Any, dtype: torch.dtype = dtype) -> Any:
-            return obs, rewards, dones.to(dtype), {"time_outs": dones.to(dtype)}
 
-        runner = train(Wrapped(convert), 6)
-        assert list(runner.logger.lenbuffer) == [40.0] * 16
-        results.append(parameters(runner))
-    assert all(torch.equal(results[0], other) for other in results[1:])
+@pytest.mark.parametrize("model", ["mlp", "lstm"])
+def test_dones_of_every_dtype_mean_the_same(model: str) -> None:
+    """Law: whatever is not zero is set: dones and time_outs of any dtype train the same, and end the same episodes."""
+
+    def train_with(dtype: torch.dtype, one: float) -> tuple[torch.Tensor, list[float]]:
+        def convert(obs: Any, rewards: Any, dones: Any, extras: Any) -> Any:
+            flags = dones.to(dtype) * torch.tensor(one, dtype=dtype)
+            return obs, rewards, flags, {"time_outs": flags}
+
+        cfg = make_cfg()
+        if model == "lstm":
+            for part in ("actor", "critic"):
+                cfg[part] |= {"class_name": "RNNModel", "rnn_type": "lstm", "rnn_hidden_dim": 8, "rnn_num_layers": 1}
+        runner = train(Wrapped(convert), 6, **cfg)
+        return parameters(runner), list(runner.logger.lenbuffer)
+
+    expected, lengths = train_with(torch.bool, 1)
+    assert lengths == [40.0] * 16
+    for dtype, one in FLAGS:
+        actual, lengths = train_with(dtype, one)
+        assert lengths == [40.0] * 16 and torch.equal(actual, expected), (dtype, one)
 
 
 def test_reused_buffers_change_nothing() -> None:

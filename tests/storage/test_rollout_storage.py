@@ -219,18 +219,25 @@ def test_shuffling_follows_from_seed_and_offset():
     assert not torch.equal(make_storage(seed=4).draw_permutation(50), draws[0])
 
 
-def test_the_default_seed_is_torchs():
-    """Law: seeding torch seeds the shuffling, whatever the seed, without drawing from torch's generator."""
+def test_the_default_seed_follows_torchs():
+    """Law: seeding torch seeds the shuffling, whatever the seed, without drawing from torch's generator.
+
+    Another storage is shuffled otherwise; what is stored settles the seed.
+    """
     obs = observe()
     torch.manual_seed(-12)
     expected = torch.rand(1)
     torch.manual_seed(-12)
-    storage = RolloutStorage("rl", N, T, obs, [A])
-    storage.draw_permutation(5)
+    storages = [RolloutStorage("rl", N, T, obs, [A]) for _ in range(3)]
+    draws = [storage.draw_permutation(50) for storage in storages[:2]]
+    assert not torch.equal(*draws)
+    storages[2].store_observations(obs)
     assert torch.equal(torch.rand(1), expected)
-    assert RolloutStorage("rl", N, T, obs, [A]).seed == storage.seed
+    assert len({storage.seed for storage in storages}) == 3
     torch.manual_seed(13)
-    assert RolloutStorage("rl", N, T, obs, [A]).seed == 13
+    late = RolloutStorage("rl", N, T, obs, [A])
+    torch.manual_seed(-12)
+    assert late.seed == storages[0].seed
 
 
 @pytest.mark.parametrize("stored", [True, False])

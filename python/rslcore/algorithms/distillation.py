@@ -20,7 +20,9 @@ from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     check_keywords,
     compile_model,
+    cpu_by_default,
     for_storage,
+    is_set,
     load_optimizer_state,
     make_optimizer,
     optimizer_state,
@@ -188,7 +190,7 @@ class Distillation:
         Args:
             obs: Observations after the step; not used.
             rewards: Rewards [N]; stored, but nothing is learned from them.
-            dones: Episode ended on this step [N], any dtype.
+            dones: Episode ended on this step [N], any dtype, set where not 0.
             extras: Further outputs of the environment; not used.
 
         Raises:
@@ -198,6 +200,7 @@ class Distillation:
         transition = self.transition
         if transition.privileged_actions is None:
             raise RuntimeError("Distillation: act() must be called before process_env_step()")
+        dones = is_set(dones)
         transition.rewards, transition.dones = rewards, dones
         self.storage.add_transition(transition)
         transition.clear()
@@ -380,9 +383,11 @@ class Distillation:
             check_keywords(part_class, part_cfg, part)
 
         cfg["obs_groups"] = resolve_obs_groups(obs, cfg["obs_groups"], ["student", "teacher"])
-        student = student_class(obs, cfg["obs_groups"], "student", env.num_actions, **student_cfg).to(device)
+        with cpu_by_default():
+            student = student_class(obs, cfg["obs_groups"], "student", env.num_actions, **student_cfg).to(device)
         print(f"Student Model: {student}")
-        teacher = teacher_class(obs, cfg["obs_groups"], "teacher", env.num_actions, **teacher_cfg).to(device)
+        with cpu_by_default():
+            teacher = teacher_class(obs, cfg["obs_groups"], "teacher", env.num_actions, **teacher_cfg).to(device)
         print(f"Teacher Model: {teacher}")
         steps, example = cfg["num_steps_per_env"], for_storage(obs, student)
         storage = RolloutStorage("distillation", env.num_envs, steps, example, [env.num_actions], device)

@@ -14,17 +14,18 @@ import torch
 from rslcore import ops
 from rslcore.algorithms.ppo_known import custom_code, known_rule
 from rslcore.algorithms.ppo_rule import adapted_learning_rate, normalize_advantages, ppo_terms
-from rslcore.algorithms.ppo_setup import check_parts, check_settings, construct, split_policy
+from rslcore.algorithms.ppo_setup import check_parts, check_samples, check_settings, construct, split_policy
 from rslcore.algorithms.ppo_state import load_state, save_state
 from rslcore.algorithms.sampling import ActionSampler, PolicySteps
 from rslcore.config import PPOCfg
 from rslcore.engine import CapturedPolicySteps, Engine, EngineSelector, MinibatchResult, PPORule, refuses_whole_rollouts
 from rslcore.extensions import RandomNetworkDistillation, Symmetry
 from rslcore.models import MLPModel
-from rslcore.modules import HiddenState
+from rslcore.modules import Distribution, HiddenState
 from rslcore.storage import RolloutStorage
 from rslcore.utils import (
     compile_model,
+    is_set,
     make_optimizer,
     reduce_gradients_in_buckets,
     tf32_products,
@@ -124,7 +125,7 @@ class PPO:
         )
         self.storage = parts.storage
         self.transition = RolloutStorage.Transition()
-        self.sampler: ActionSampler | None = ActionSampler(self.storage.seed, self.gpu_global_rank)
+        self.sampler: ActionSampler | None = ActionSampler(self.storage.stream_seed, self.gpu_global_rank)
 
         self.clip_param = clip_param
         self.num_learning_epochs = num_learning_epochs
@@ -182,7 +183,7 @@ class PPO:
         Args:
             obs: Observations after the step.
             rewards: Rewards [N].
-            dones: Episode ended on this step [N], any dtype.
+            dones: Episode ended on this step [N], any dtype, set where not 0; so are the time-outs.
             extras: Further outputs of the environment.
 
         Raises:
@@ -195,12 +196,12 @@ class PPO:
         slot = self.storage.slot()
         fits = rewards.shape == slot.rewards.shape  # or else the storage says so
         transition.rewards = slot.rewards.copy_(rewards) if fits else rewards.to(slot.rewards.dtype, copy=True)
-        transition.dones = dones
+        transition.dones = dones = is_set(dones)
         if self.rnd is not None:
             self.intrinsic_rewards = self.rnd.get_intrinsic_reward(obs)
             transition.rewards += self.intrinsic_rewards
         if "time_outs" in extras:
-            time_outs = extras["time_outs"].to(self.device)
+            time_outs = is_set(extras["time_outs"].to(self.device))
             values = self._time_out_values(time_outs, extras.get("final_obs"))
             transition.rewards.addcmul_(values, time_outs, value=self.gamma)
         self.storage.add_transition(transition)
@@ -236,6 +237,8 @@ class PPO:
         """
         with tf32_products(self.use_tf32):
             losses = self.select_engine().run(self, self._mini_batches())
+        if isinstance(distribution := getattr(self._raw_actor, "distribution", None), Distribution):
+            distribution.detach()  # of the last minibatch: its graph would be kept until the next step
         obs = self.storage.observations.flatten(0, 1)
         self.actor.update_normalization(obs)
         self.critic.update_normalization(obs)
@@ -248,8 +251,10 @@ class PPO:
         """Choose what runs the coming update, and remember it as ``engine`` with its reason as ``engine_reason``.
 
         Raises:
-            ValueError: The engine that was asked for cannot run the models as they are.
+            ValueError: The engine that was asked for cannot run the models as they are, or advantages are to be
+                normalized, and are one.
         """
+        check_samples(self)
         self.engine, self.engine_reason = self._engines.select(self)
         return self.engine
 
@@ -449,7 +454,7 @@ class PPO:
         if not self.bootstrap_final_obs:
             return values
         if final_obs is not None and not _on_host(time_outs):
-            return torch.where(time_outs.bool(), self._peek_values(final_obs.to(self.device)).view(-1), values)
+            return torch.where(time_outs, self._peek_values(final_obs.to(self.device)).view(-1), values)
         if not len(rows := time_outs.nonzero().view(-1)):
             return values
         if final_obs is None:

@@ -14,11 +14,12 @@ from rslcore.config import PPOCfg, nearest
 from rslcore.extensions import resolve_rnd_config, resolve_symmetry_config
 from rslcore.models import MLPModel
 from rslcore.storage import RolloutStorage
-from rslcore.utils import check_keywords, for_storage, require, resolve_class, resolve_obs_groups
+from rslcore.utils import check_keywords, cpu_by_default, for_storage, require, resolve_class, resolve_obs_groups
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
 
+    from rslcore.algorithms.ppo import PPO
     from rslcore.env import VecEnv
 
 _SCHEDULES = ("adaptive", "fixed")
@@ -106,6 +107,28 @@ def check_parts(parts: Parts, num_mini_batches: int, *, reshuffle: bool, symmetr
         raise ValueError(f"PPO: `num_mini_batches` must be at most {rows}, {what}, got {num_mini_batches}")
 
 
+def check_samples(ppo: PPO) -> None:
+    """Refuse to learn from advantages that are to be normalized, and are one: it has no standard deviation.
+
+    Raises:
+        ValueError: The message names the sizes that make one sample of them.
+    """
+    storage = ppo.storage
+    steps, envs, parts = storage.num_transitions_per_env, storage.num_envs, ppo.num_mini_batches
+    if not ppo.normalize_advantage_per_mini_batch:
+        samples, parts = steps * envs, 1
+    elif ppo.actor.is_recurrent or ppo.critic.is_recurrent:
+        samples = steps * (envs // parts)
+    else:
+        samples = steps * envs // parts
+    if samples < 2:
+        minibatches = "" if parts == 1 else f" in {parts} minibatches, of which each is normalized by itself"
+        raise ValueError(
+            f"PPO: `num_steps_per_env` x `num_envs` must give two samples at least to normalize their advantages, got "
+            f"{steps} x {envs}{minibatches}"
+        )
+
+
 def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.device | str) -> Any:  # noqa: ANN401
     """Build models, storage and algorithm from a runner's configuration; see :meth:`PPO.construct_algorithm`."""
     alg_class, alg_cfg = resolve_class(cfg["algorithm"])
@@ -124,7 +147,8 @@ def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.d
     alg_cfg = resolve_rnd_config(alg_cfg, obs, cfg["obs_groups"], env)
     alg_cfg = resolve_symmetry_config(alg_cfg, env)
 
-    actor = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg).to(device)
+    with cpu_by_default():
+        actor = actor_class(obs, cfg["obs_groups"], "actor", env.num_actions, **actor_cfg).to(device)
     print(f"Actor Model: {actor}")
     if share_cnn_encoders:
         if not hasattr(actor, "cnns"):
@@ -134,7 +158,8 @@ def construct(obs: TensorDict, env: VecEnv, cfg: dict[str, Any], device: torch.d
             )
         critic_cfg["cnns"] = actor.cnns
         check_keywords(critic_class, critic_cfg, "critic")
-    critic = critic_class(obs, cfg["obs_groups"], "critic", 1, **critic_cfg).to(device)
+    with cpu_by_default():
+        critic = critic_class(obs, cfg["obs_groups"], "critic", 1, **critic_cfg).to(device)
     print(f"Critic Model: {critic}")
     example = for_storage(obs, actor)
     storage = RolloutStorage("rl", env.num_envs, cfg["num_steps_per_env"], example, [env.num_actions], device)

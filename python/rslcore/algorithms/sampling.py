@@ -17,6 +17,7 @@ from rslcore.models import CNNModel, MLPModel, RNNModel
 from rslcore.modules import GaussianDistribution
 from rslcore.modules.distribution.base import can_inspect
 from rslcore.storage import RolloutStorage, Slot
+from rslcore.utils import StreamSeed
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -38,16 +39,25 @@ class ActionSampler:
     forward hook, a replaced method, a compiled model), the actor draws by itself, from torch's generator.
     """
 
-    def __init__(self, seed: int, rank: int = 0) -> None:
+    def __init__(self, seed: int | StreamSeed, rank: int = 0) -> None:
         """Start with the first draw.
 
         Args:
-            seed: Any 64-bit integer, the same on all ranks.
+            seed: Any 64-bit integer, or one that is not settled yet.
             rank: Number of this process among those that train together.
         """
-        self.seed = seed
+        self._seed = seed if isinstance(seed, StreamSeed) else StreamSeed(seed)
         self.offset = 0
         self._rank = rank
+
+    @property
+    def seed(self) -> int:
+        """Seed of the noise."""
+        return self._seed.value
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self._seed = StreamSeed(seed)
 
     def act(self, actor: MLPModel, obs: TensorDict) -> tuple[torch.Tensor, torch.Tensor]:
         """Return actions [N, A] and their log-probability density [N]; the actor's distribution is that of ``obs``.
@@ -75,7 +85,7 @@ class ActionSampler:
 
     def state_dict(self) -> dict[str, int]:
         """Return seed and offset."""
-        return {"seed": self.seed, "offset": self.offset}
+        return {"seed": self._seed.foreseen(), "offset": self.offset}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Continue with the draws of a state."""
@@ -99,7 +109,7 @@ class PolicySteps:
         self._looked_at: tuple[Any, Any, Any] = (None, None, None)
         self._known: tuple[KnownMLP, GaussianDistribution, KnownMLP] | None = None
         self._tensors: tuple[Any, ...] = ()
-        self._std = torch.empty(0)
+        self._std = torch.empty(0, device="cpu")
         self._calls: list[tuple[Slot, Callable[[int, int], None]] | None] = []
 
     def __getstate__(self) -> dict[str, Any]:

@@ -14,7 +14,12 @@ from rslcore.checkpoint.files import (
 )
 from rslcore.checkpoint.lock import RunDirLock, lock
 from rslcore.checkpoint.plain import first_not_plain
-from rslcore.checkpoint.random_state import check_random_state, random_state, restore_random_state
+from rslcore.checkpoint.random_state import (
+    check_random_state,
+    random_state,
+    restore_random_state,
+    seed_generators,
+)
 from rslcore.checkpoint.validation import PARTS, check_compatible, check_structure
 
 __all__ = [
@@ -33,6 +38,7 @@ __all__ = [
     "resolve",
     "restore_random_state",
     "restore_superseded",
+    "seed_generators",
     "supersede",
     "write",
 ]

@@ -17,10 +17,22 @@ _MT19937_WORDS = 624
 """Words of the state of NumPy's generator."""
 
 
+def seed_generators(seed: int) -> None:
+    """Seed the global generators of torch (all devices), NumPy and Python: those that :func:`random_state` returns.
+
+    Args:
+        seed: Any 64-bit integer; of NumPy's its low 32 bits.
+    """
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
 def random_state(device: torch.device | str) -> dict[str, Any]:
     """Return the state of the global generators of torch (CPU, and ``device`` if it is a GPU), NumPy and Python."""
     _, keys, position, has_gauss, cached_gaussian = np.random.get_state()
     version, words, gauss_next = random.getstate()
+    python_words = torch.tensor(words, dtype=torch.int64, device="cpu")
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "numpy": {
@@ -29,7 +41,11 @@ def random_state(device: torch.device | str) -> dict[str, Any]:
             "has_gauss": int(has_gauss),
             "cached_gaussian": float(cached_gaussian),
         },
-        "python": {"version": version, "words": torch.tensor(words, dtype=torch.int64), "gauss_next": gauss_next},
+        "python": {
+            "version": version,
+            "words": python_words,
+            "gauss_next": gauss_next,
+        },
     }
     if torch.device(device).type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)

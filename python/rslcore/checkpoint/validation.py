@@ -220,7 +220,8 @@ def _state_after_one_step(
     named = {key: settings[key] for key in inspect.signature(kind).parameters if key in settings and key != "params"}
     try:
         trial = kind([{**settings, "params": [parameter]}], **named)  # what is named is looked at
-        trial.step()
+        with torch.device("cpu"):
+            trial.step()
     except Exception as error:
         raise CheckpointError(f"checkpoint: {name} is refused by {kind.__name__} ({error})") from error
     return dict(trial.state[parameter])
@@ -234,7 +235,7 @@ def _check_numbers(name: str, key: str, value: Any, *, infinite: bool = False) -
     """Refuse a tensor or number that is NaN, infinite (unless ``infinite``), or negative where none of its kind is."""
     if not isinstance(value, (int, float, torch.Tensor)):
         return
-    tensor = torch.as_tensor(value)
+    tensor = value if isinstance(value, torch.Tensor) else torch.tensor(value, device="cpu")
     if not tensor.numel():
         return
     wrong = (

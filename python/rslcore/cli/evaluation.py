@@ -43,12 +43,15 @@ def evaluate(
         spec: The task; it must have an ``evaluate``.
         policy: Observations to actions; it must not explore.
         episodes: Number of episodes.
-        seed: Seed of the environments.
+        seed: Seed of the environments, and of the global generators that they may draw from.
         device: Device of policy and environments.
         command: The command, for errors.
         num_envs: Number of environments; by default one per episode, at most `MAX_ENVS`.
     """
+    from rslcore.checkpoint import seed_generators
+
     assert spec.evaluate is not None
+    seed_generators(seed)
     env = make_env(spec, min(episodes, num_envs or MAX_ENVS), seed, device, command)
     return {"seed": seed, **spec.evaluate(env, policy, episodes)}
 

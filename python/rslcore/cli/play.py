@@ -95,6 +95,8 @@ def _check(options: PlayOptions) -> None:
 
 
 def _play(options: PlayOptions) -> dict[str, Any]:
+    from rslcore.checkpoint import seed_generators
+
     console = Console(quiet=options.json, highlight=False, markup=False, soft_wrap=True)
     file, spec, cfg = find_run(options.checkpoint, options.task, options.trust, "play")
     device = choose_device(options.device, "play")
@@ -104,6 +106,7 @@ def _play(options: PlayOptions) -> dict[str, Any]:
     backend = video.find_gl() if options.video != "off" else None
     if backend is not None:
         os.environ["MUJOCO_GL"] = backend
+    seed_generators(seed)
     film_env = make_env(spec, 1, seed, device, "play")
     runner = load_policy(film_env, cfg, file, device, "play")
     policy = runner.get_inference_policy(device)

@@ -106,13 +106,14 @@ def run(arguments: Sequence[str]) -> int:
     options = job.options
     import torch
 
+    from rslcore.checkpoint import seed_generators
     from rslcore.runners.distributed import read_ranks
 
     if options.threads > 0:
         torch.set_num_threads(options.threads)
     with user_errors("train"):
         ranks = read_ranks()
-        torch.manual_seed(job.cfg.seed + ranks.global_rank)
+        seed_generators(job.cfg.seed + ranks.global_rank)
     device = choose_device(options.device, "train")
     # Environments of different processes get different seeds, those of the libraries that count up from it too.
     env_seed = job.cfg.seed + ranks.global_rank * options.num_envs

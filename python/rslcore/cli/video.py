@@ -82,7 +82,7 @@ def record(env: VecEnv, policy: Policy, file: Path, seconds: float) -> Path:
     camera = _prepare_model(env)
     step_dt = env.step_dt or 0.02
     frames = []
-    with torch.inference_mode():
+    with torch.no_grad():
         observations = env.get_observations()
         reset_policy(policy)
         for _ in range(max(round(seconds / step_dt), 1)):

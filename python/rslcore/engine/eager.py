@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from rslcore.engine.learner import Learner
+from rslcore.utils import cpu_by_default
 
 
 class EagerEngine:
@@ -51,8 +52,9 @@ class EagerEngine:
                 learner.reduce_parameters()
             for group in groups:
                 torch.nn.utils.clip_grad_norm_(group, learner.max_grad_norm, foreach=True)
-            for optimizer in optimizers:
-                optimizer.step()
+            with cpu_by_default():  # a first step makes the optimizer's state
+                for optimizer in optimizers:
+                    optimizer.step()
             names = list(result.terms)
             history += [term.detach() for term in result.terms.values()]
         if not history:

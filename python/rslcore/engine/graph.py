@@ -14,7 +14,7 @@ from rslcore.engine.graph_conditions import captured_parts, differences, fingerp
 from rslcore.engine.graph_update import StaticUpdate
 from rslcore.engine.learner import Learner
 from rslcore.modules import Distribution
-from rslcore.utils import JointRead
+from rslcore.utils import JointRead, without_graph
 
 _MAX_CHANGES = 4
 """After so many changes in a row that each cost a capture, the engine steps back."""
@@ -144,7 +144,7 @@ class GraphEngine:
             raise RuntimeError(f"GraphEngine: {self._refusal}; `engine='eager'` captures nothing") from error
         self._recording, self._draws = recording, storage.offset - first
         self._outputs = [
-            (module, module._batch)
+            (module, without_graph(module._batch))
             for part in captured_parts(learner).values()
             for module in part.modules()
             if isinstance(module, Distribution)

@@ -85,7 +85,8 @@ def fingerprint(learner: Learner) -> dict[str, Any]:
     for number, optimizer in enumerate(learner.optimizers()):
         print_[f"optimizer {number}"] = (id(optimizer), _print_of_optimizer(optimizer))
     storage = learner.storage  # type: ignore[attr-defined]
-    print_["the storage"] = (_plain(storage, without=("offset", "step")), _addresses(_tensors_of(storage)))
+    settings = storage.seed, _plain(storage, without=("offset", "step"))
+    print_["the storage"] = (settings, _addresses(_tensors_of(storage)))
     return print_
 
 

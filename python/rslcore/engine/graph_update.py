@@ -12,7 +12,7 @@ import torch
 from rslcore.engine.graph_known import TERMS, KnownGradients, known_job
 from rslcore.engine.graph_rates import DeviceRates, trained_parameters
 from rslcore.engine.learner import Learner
-from rslcore.utils import JointRead
+from rslcore.utils import JointRead, cpu_by_default
 
 MAX_TERMS = 15
 """Most terms that a rule may report."""
@@ -85,7 +85,7 @@ class StaticUpdate:
                 self._rates.adapt(kl)
             for group in learner.gradient_groups():
                 torch.nn.utils.clip_grad_norm_(group, learner.max_grad_norm, foreach=True)
-            with self._rates.on_device():
+            with self._rates.on_device(), cpu_by_default():
                 for optimizer in self._optimizers:
                     optimizer.step()
         if history:

@@ -65,7 +65,7 @@ class MinibatchKernel:
             rule.use_clipped_value_loss,
             rule.normalize_advantages,
         )
-        self.std = torch.empty(noise.numel())
+        self.std = _float32(noise.numel())
         """Standard deviation [A] of the last minibatch."""
         self._batches: dict[int, tuple[Any, list[Any]]] = {}
 
@@ -87,7 +87,7 @@ class MinibatchKernel:
         known = self._batches.get(id(observations))
         if known is None:  # kept, so that no other minibatch gets its id
             known = self._batches[id(observations)] = (observations, self._fields(batch))
-        terms = torch.empty(len(TERMS) + 1)
+        terms = _float32(len(TERMS) + 1)
         self.std = std = self._job.distribution._to_std(self._job.noise)
         torch.ops.rslcore.ppo_minibatch.default(*known[1], *self._models, std, *self._noise, *self._settings, terms)
         return terms
@@ -112,9 +112,9 @@ class MinibatchKernel:
                 distinct.append(self._fields(batch))
         order = [places[id(batch.observations)] for batch in batches]
         actor_groups, critic_groups, *fields = zip(*distinct, strict=True)
-        terms = torch.empty(len(order), len(TERMS) + 1)
-        rate = torch.tensor(learning_rate, dtype=torch.float64)
-        norms = torch.zeros(len(adam[len(_ADAM_LISTS)]))
+        terms = _float32(len(order), len(TERMS) + 1)
+        rate = torch.tensor(learning_rate, dtype=torch.float64, device="cpu")
+        norms = _float32(len(adam[len(_ADAM_LISTS)])).zero_()
         torch.ops.rslcore.ppo_update.default(
             *(list(chain.from_iterable(groups)) for groups in (actor_groups, critic_groups)),
             *map(list, fields),
@@ -148,6 +148,11 @@ class MinibatchKernel:
             *batch.old_distribution_params,
         )
         return [*groups, *(field.contiguous() for field in fields)]
+
+
+def _float32(*shape: int) -> torch.Tensor:
+    """Room for results of the kernel, whatever torch's default device and dtype are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def _model_arguments(known: KnownMLP) -> tuple[Any, ...]:

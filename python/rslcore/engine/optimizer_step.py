@@ -13,6 +13,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from rslcore import ops
 from rslcore.engine.learner import Learner
+from rslcore.utils import cpu_by_default
 
 _PLAIN = {
     "amsgrad": False,
@@ -82,8 +83,9 @@ class OptimizerStep:
         else:
             for group in self._groups:
                 torch.nn.utils.clip_grad_norm_(group, learner.max_grad_norm, foreach=True)
-        for optimizer in optimizers:
-            optimizer.step()
+        with cpu_by_default():  # a first step makes the optimizer's state
+            for optimizer in optimizers:
+                optimizer.step()
 
 
 def _step_of(optimizer: type[torch.optim.Optimizer]) -> Any:  # noqa: ANN401
@@ -155,7 +157,7 @@ def _state_of(optimizer: torch.optim.Optimizer, parameter: torch.nn.Parameter) -
     """The optimizer's state of a parameter, begun as torch begins it."""
     state = optimizer.state[parameter]
     if not state:
-        state["step"] = torch.zeros((), dtype=torch.float32)
+        state["step"] = torch.zeros((), dtype=torch.float32, device="cpu")
         state["exp_avg"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
         state["exp_avg_sq"] = torch.zeros_like(parameter, memory_format=torch.preserve_format)
     return state

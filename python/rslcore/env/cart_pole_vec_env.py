@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from tensordict import TensorDict
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_Step: TypeAlias = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
 class _Slot(NamedTuple):
     """What one step returns."""
 
-    out: tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+    out: _Step
     observations: TensorDict
     final_observations: torch.Tensor | None
     final_obs: TensorDict | None
@@ -85,7 +88,7 @@ class CartPoleVecEnv(VecEnv):
         self.device = torch.device(device)
         self.cfg = {} if cfg is None else cfg
         self._seed = seed
-        self._state = torch.empty(num_poles, 4, num_envs, device=self.device)
+        self._state = torch.empty(num_poles, 4, num_envs, dtype=torch.float32, device=self.device)
         self.episode_length_buf = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
         self._episodes = torch.zeros(num_envs, dtype=torch.int64, device=self.device)
         self._ended = torch.zeros(2, dtype=torch.int64, device=self.device)
@@ -194,13 +197,28 @@ class CartPoleVecEnv(VecEnv):
         def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
             return torch.zeros(self.num_envs, *shape, dtype=dtype, device=self.device)
 
+        width = 4 * self.num_actions
+        out = (empty(width), empty(), empty(dtype=torch.bool), empty(dtype=torch.bool))
+        return self._grouped(out, empty(width) if final_obs else None)
+
+    def _grouped(self, out: _Step, last: torch.Tensor | None) -> _Slot:
+        """A slot of these tensors, with the groups of observations that they are."""
+
         def group(x: torch.Tensor) -> TensorDict:
             return TensorDict({"policy": x}, batch_size=[self.num_envs], device=self.device)
 
-        width = 4 * self.num_actions
-        out = (empty(width), empty(), empty(dtype=torch.bool), empty(dtype=torch.bool))
-        last = empty(width) if final_obs else None
         return _Slot(out, group(out[0]), last, None if last is None else group(last))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the groups: those of a copy must be its own tensors."""
+        slots = [(slot.out, slot.final_observations) for slot in self._slots]
+        return {**vars(self), "_slots": slots, "_observations": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the groups anew."""
+        vars(self).update(state)
+        self._slots = (self._grouped(*state["_slots"][0]), self._grouped(*state["_slots"][1]))
+        self._observations = self._slots[self._num_steps % 2].observations
 
     def _next_slot(self) -> _Slot:
         self._num_steps += 1

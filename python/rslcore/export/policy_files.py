@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from rslcore._files import replacing
+from rslcore.utils import cpu_by_default
 
 OPSET_VERSION = 18
 """Version of the ONNX operators, that of rsl_rl 5.5.1."""
@@ -33,7 +34,7 @@ def export_to_jit(policy: Any, path: str | os.PathLike[str]) -> None:  # noqa: A
     """
     model = _deployed(policy, "as_jit", "export_to_jit")
     content = io.BytesIO()
-    with _quiet():
+    with _quiet(), cpu_by_default():
         torch.jit.save(torch.jit.script(model), content)
     with replacing(path) as file:
         file.write(content.getbuffer())
@@ -59,7 +60,7 @@ def export_to_onnx(policy: Any, path: str | os.PathLike[str], *, verbose: bool =
     require_onnx()
     model = _deployed(policy, "as_onnx", "export_to_onnx", verbose=verbose)
     content = io.BytesIO()
-    with contextlib.nullcontext() if verbose else _quiet():
+    with contextlib.nullcontext() if verbose else _quiet(), cpu_by_default():
         torch.onnx.export(
             model,
             model.get_dummy_inputs(),

@@ -12,7 +12,7 @@ from torch import nn
 
 from rslcore.config import RndCfg, nearest
 from rslcore.modules import MLP, EmpiricalDiscountedVariationNormalization, EmpiricalNormalization
-from rslcore.utils import check_keywords, make_optimizer, require, side_by_side
+from rslcore.utils import check_keywords, cpu_by_default, make_optimizer, require, side_by_side
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -90,18 +90,18 @@ class RandomNetworkDistillation(nn.Module):
         self.update_counter = 0
         """Env steps so far; the weight schedule counts in them."""
 
-        self.state_normalizer: EmpiricalNormalization | nn.Identity = (
-            EmpiricalNormalization(num_states, until=NORMALIZED_SAMPLES).to(device)
-            if state_normalization
-            else nn.Identity()
-        )
-        self.reward_normalizer: EmpiricalDiscountedVariationNormalization | nn.Identity = (
-            EmpiricalDiscountedVariationNormalization([], until=NORMALIZED_SAMPLES).to(device)
-            if reward_normalization
-            else nn.Identity()
-        )
-        self.predictor = MLP(num_states, num_outputs, predictor_hidden_dims, activation).to(device)
-        self.target = MLP(num_states, num_outputs, target_hidden_dims, activation).to(device)
+        with cpu_by_default():
+            self.state_normalizer: EmpiricalNormalization | nn.Identity = (
+                EmpiricalNormalization(num_states, until=NORMALIZED_SAMPLES) if state_normalization else nn.Identity()
+            )
+            self.reward_normalizer: EmpiricalDiscountedVariationNormalization | nn.Identity = (
+                EmpiricalDiscountedVariationNormalization([], until=NORMALIZED_SAMPLES)
+                if reward_normalization
+                else nn.Identity()
+            )
+            self.predictor = MLP(num_states, num_outputs, predictor_hidden_dims, activation)
+            self.target = MLP(num_states, num_outputs, target_hidden_dims, activation)
+        self.to(device)
         self.target.eval().requires_grad_(False)
         self.optimizer = make_optimizer("adam", self.predictor.parameters(), learning_rate)
 
@@ -145,7 +145,7 @@ class RandomNetworkDistillation(nn.Module):
         average: torch.Tensor | None = getattr(self.reward_normalizer, "discounted_avg", None)
         return {
             "update_counter": self.update_counter,
-            "discounted_avg": torch.zeros(0) if average is None else average.clone(),
+            "discounted_avg": torch.zeros(0, device="cpu") if average is None else average.clone(),
         }
 
     def load_progress_state(self, state: Mapping[str, Any]) -> None:

@@ -145,7 +145,7 @@ class Logger:
 
         Args:
             rewards: [N].
-            dones: [N], any dtype; > 0 where the episode ended on this step.
+            dones: [N], any dtype; not 0 where the episode ended on this step.
             extras: ``extras["episode"]``, else ``extras["log"]``, is a dict of numbers and tensors to be averaged over
                 the iteration.
             intrinsic_rewards: [N], with random network distillation.

@@ -10,10 +10,7 @@ from typing import Any
 import torch
 
 from rslcore import ops
-from rslcore.utils import without_gradient
-
-_FLAGS = (torch.bool, torch.uint8, torch.int32, torch.int64, torch.float32)
-"""Dtypes of `dones` that `ops.episode_stats` takes."""
+from rslcore.utils import is_set, without_gradient
 
 
 class EpisodeStatistics:
@@ -62,10 +59,8 @@ class EpisodeStatistics:
             intrinsic = torch.zeros_like(rewards)
         else:
             intrinsic = self._prepared(intrinsic_rewards)
-        if dones.dtype not in _FLAGS:
-            dones = dones > 0
         ops.episode_stats(
-            *(rewards, dones.to(self.running.device), self.running, self._finished, self._count),
+            *(rewards, is_set(dones).to(self.running.device), self.running, self._finished, self._count),
             intrinsic_rewards=intrinsic,
         )
 

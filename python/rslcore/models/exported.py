@@ -48,7 +48,7 @@ class ExportedOnnxMLP(ExportedMLP):
 
     def get_dummy_inputs(self) -> tuple[torch.Tensor]:
         """Return an example input: zeros [1, D]."""
-        return (torch.zeros(1, self.input_size),)
+        return (next(self.mlp.parameters()).new_zeros(1, self.input_size),)
 
     @property
     def input_names(self) -> list[str]:

@@ -62,8 +62,8 @@ class ExportedOnnxCNN(ExportedCNN):
         """Return example inputs: zeros of every shape and dtype, for one environment."""
         images = zip(self.obs_channels_2d, self.obs_dims_2d, self.obs_dtypes_2d, strict=True)
         return (
-            torch.zeros(1, self.obs_dim_1d),
-            *(torch.zeros(1, channels, *size, dtype=dtype) for channels, size, dtype in images),
+            next(self.mlp.parameters()).new_zeros(1, self.obs_dim_1d),
+            *(torch.zeros(1, channels, *size, dtype=dtype, device="cpu") for channels, size, dtype in images),
         )
 
     @property

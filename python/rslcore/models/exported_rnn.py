@@ -38,7 +38,7 @@ class _ExportedRNN(ExportedMLP):
 
     def _zeros(self) -> torch.Tensor:
         """The state an episode of one environment starts from, [layers, 1, H]."""
-        return torch.zeros(self.rnn.num_layers, 1, self.rnn.hidden_size)
+        return next(self.rnn.parameters()).new_zeros(self.rnn.num_layers, 1, self.rnn.hidden_size)
 
 
 class ExportedLSTM(_ExportedRNN):
@@ -123,7 +123,8 @@ class _ExportedOnnxRNN(_ExportedRNN):
 
     def get_dummy_inputs(self) -> tuple[torch.Tensor, ...]:
         """Return example inputs: observations [1, D], and the hidden state, each tensor [layers, 1, H]."""
-        return (torch.zeros(1, self.input_size), *(self._zeros() for _ in self.input_names[1:]))
+        observations = next(self.rnn.parameters()).new_zeros(1, self.input_size)
+        return (observations, *(self._zeros() for _ in self.input_names[1:]))
 
     @property
     def input_names(self) -> list[str]:

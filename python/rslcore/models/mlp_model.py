@@ -20,6 +20,7 @@ from rslcore.utils import (
     readable,
     refuse_to_be_scripted,
     resolve_class,
+    see_generator,
     side_by_side,
     unpad_trajectories,
 )
@@ -68,6 +69,7 @@ class MLPModel(nn.Module):
             ValueError: A group is not 1-D, or a name or key is unknown.
         """
         super().__init__()
+        see_generator()  # weights are drawn next: a seed set again shows here, if nowhere else
         self.obs_groups, self.obs_dim = self._get_obs_dim(obs, obs_groups, obs_set)
 
         self.obs_normalization = obs_normalization

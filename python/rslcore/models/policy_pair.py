@@ -272,7 +272,7 @@ def _observations(
     widths = [unknown.pop(f"num_{part.role}_obs", value) for part, value in given]
     if all(isinstance(width, int) for width in widths):
         names = [part.obs_sets[0] for part in parts]
-        example = {name: torch.zeros(1, width) for name, width in zip(names, widths, strict=True)}
+        example = {name: torch.zeros(1, width, device="cpu") for name, width in zip(names, widths, strict=True)}
         return example, {name: [name] for name in names}
     if obs is None or isinstance(obs, int) or not isinstance(obs_groups, Mapping):
         raise TypeError(

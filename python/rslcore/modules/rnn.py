@@ -13,7 +13,15 @@ from torch import nn
 
 from rslcore import ops
 from rslcore.config import RNNModelCfg, nearest
-from rslcore.utils import dones_of, exporting, refuse_to_be_scripted, require, unpad_trajectories
+from rslcore.utils import (
+    dones_of,
+    exporting,
+    is_set,
+    refuse_to_be_scripted,
+    require,
+    state_without_graph,
+    unpad_trajectories,
+)
 
 HiddenState: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor] | None
 """Of a GRU h, of an LSTM (h, c), each [layers, N, H]; None stands for zeros, and for models without memory."""
@@ -106,7 +114,7 @@ class RNN(nn.Module):
         """Set the hidden state of environments whose episode ended, or of all.
 
         Args:
-            dones: 1 where an episode ended [N], any dtype; None means all environments.
+            dones: Not 0 where an episode ended [N], any dtype; None means all environments.
             hidden_state: What to set; None means zeros.
         """
         if dones is None:
@@ -124,6 +132,10 @@ class RNN(nn.Module):
         else:
             ended = _as_column(dones)
             self.hidden_state = _map(lambda state: torch.where(ended, state.detach(), state), self.hidden_state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the graph of the hidden state, which could not be copied."""
+        return state_without_graph(super().__getstate__())
 
     def _scan(self, input: torch.Tensor, dones: torch.Tensor, hidden_state: HiddenState) -> torch.Tensor:
         """Run over rollouts [T, N, D] whose episodes end where ``dones`` [T, N] are set."""
@@ -155,7 +167,7 @@ class RNN(nn.Module):
 
 def _as_column(dones: torch.Tensor) -> torch.Tensor:
     """Flags [N] or [N, 1] as bool [N, 1], which broadcasts against [layers, N, H]."""
-    return (dones == 1).reshape(-1, 1)
+    return is_set(dones).reshape(-1, 1)
 
 
 def _map(function: Callable[[torch.Tensor], Any], state: HiddenState) -> HiddenState:

@@ -52,11 +52,16 @@ def refuse_gradient(op: str, tensors: dict[str, torch.Tensor] | None = None, **n
             )
 
 
+def is_set(flags: torch.Tensor) -> torch.Tensor:
+    """Where flags of any dtype are set, as bool: whatever is not zero is, a fraction, a negative number and NaN too."""
+    return flags if flags.dtype == torch.bool else flags != 0
+
+
 def as_flags(x: torch.Tensor) -> torch.Tensor:
-    """Flags of any dtype as uint8, non-zero meaning set; bool and uint8 are not copied."""
+    """Flags of any dtype as uint8, for kernels that take what is not zero as set; bool and uint8 are not copied."""
     if x.dtype == torch.uint8:
         return x
-    flags = x if x.dtype == torch.bool else x != 0
+    flags = is_set(x)
     # Neither the compiler of torch 2.10 nor TorchScript can reinterpret bool; a copy in a graph costs little.
     is_graph = torch.compiler.is_compiling() or exporting()
     return flags.to(torch.uint8) if is_graph else flags.view(torch.uint8)

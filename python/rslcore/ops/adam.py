@@ -112,7 +112,7 @@ def _run_as_is(lists: tuple[Sequence[torch.Tensor], ...], numbers: tuple) -> tor
 def _run_on_copies(lists: dict[str, Sequence[torch.Tensor]], numbers: tuple) -> torch.Tensor:
     """Run on contiguous copies where tensors are not contiguous, and write these back."""
     flat = {name: [x.detach().contiguous() for x in tensors] for name, tensors in lists.items()}
-    first = next(iter(flat["params"]), torch.empty(0))
+    first = next(iter(flat["params"]), torch.empty(0, device="cpu"))
     norms = first.new_zeros(len(numbers[0]))
     written = [x for tensors in flat.values() for x in tensors]
     _library.run(_OP, first.device, (*flat.values(), *numbers, norms), written=written)

@@ -47,7 +47,7 @@ def gae(
             the reward of such a step, as rsl_rl does.
         terminal_values: Value of the true final observation [T, N]; used in place of V(s_t) where `time_outs` is set.
         normalize: Scale the advantages of the whole rollout to zero mean and unit (unbiased) standard deviation, with
-            1e-8 added to the deviation, as rsl_rl does. One sample has no deviation: its advantage becomes NaN.
+            1e-8 added to the deviation, as rsl_rl does. One sample has no deviation, and is refused.
         out: Where to write (returns, advantages), each with the shape and dtype of `rewards`.
 
     Returns:
@@ -55,15 +55,17 @@ def gae(
 
     Raises:
         TypeError: An argument is no tensor or has another dtype.
-        ValueError: A shape, a device, `gamma` or `lam` does not fit, or a gradient is asked for (GAE has none).
+        ValueError: A shape, a device, `gamma` or `lam` does not fit, one sample is to be normalized, or a gradient is
+            asked for (GAE has none).
     """
-    checks.boolean(_OP, "normalize", normalize)
     targets = _pair_like(rewards) if out is None and type(rewards) is torch.Tensor else out
-    if type(targets) is tuple and len(targets) == 2 and _is_unit(gamma) and _is_unit(lam):
+    if type(targets) is tuple and len(targets) == 2 and type(normalize) is bool and _is_unit(gamma) and _is_unit(lam):
         args = (rewards, values, dones, last_values, time_outs, terminal_values, gamma, lam, normalize, *targets)
         if _library.run_as_is(_OP, args, written=targets):
             return targets
-    tensors = checks.gae(torch.Tensor, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, out)
+    tensors = checks.gae(
+        *(torch.Tensor, rewards, values, dones, last_values, gamma, lam, time_outs, terminal_values, normalize, out)
+    )
     _tensors.check_devices(_OP, tensors)
     _tensors.refuse_gradient(_OP, tensors)
     returns, advantages = _pair_like(rewards) if out is None else out

@@ -32,12 +32,13 @@ def update_moments(
         x: Samples [B, *F], float32 or float64.
         mean: Running mean, [*F] or [1, *F], dtype of `x`; updated.
         var: Running variance, shape and dtype of `mean`; updated.
-        count: Number of samples so far, int64 []; updated.
+        count: Number of samples so far, int64 [], >= 0; updated.
         until: Once `count` has reached it, nothing changes any more. The decision is taken on the device.
 
     Raises:
         TypeError: An argument is no tensor or has another dtype.
-        ValueError: A shape or a device does not fit, or a gradient is asked for.
+        ValueError: A shape or a device does not fit, or a gradient is asked for; on the CPU also if `count` is
+            negative. On CUDA, where looking would stall the device, nothing changes then.
     """
     op = "update_moments"
     checks.kind(op, "count", count, torch.Tensor)

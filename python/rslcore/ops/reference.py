@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from rslcore import _checks as checks
 from rslcore.ops._exporting import exporting
 from rslcore.ops.reference_learning import clip_adam, kl_adaptive_lr, ppo_loss  # noqa: F401 - a part of this page
 from rslcore.ops.reference_policy import bias_activation, mlp  # noqa: F401 - a part of this page
@@ -92,14 +93,15 @@ def gae(
     advantages.copy_(stacked)
     if normalize and advantages.numel() > 0:
         wide = stacked.double()
-        mean, std = wide.mean(), wide.std() if wide.numel() > 1 else torch.full((), torch.nan)
-        advantages.copy_(((wide - mean) / (std + ADVANTAGE_EPS)).to(advantages.dtype))
+        advantages.copy_(((wide - wide.mean()) / (wide.std() + ADVANTAGE_EPS)).to(advantages.dtype))
 
 
 def update_moments(
     x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor, count: torch.Tensor, until: int | None
 ) -> None:
     """Merge the moments of the rows of `x` [B, F] into `mean`, `var` [F] and `count` [] (Chan et al. 1983, eq. 2.1)."""
+    if count.is_cpu:  # elsewhere looking would make the host wait
+        checks.sample_count("update_moments", int(count))
     rows = x.shape[0]
     if rows == 0:
         return

@@ -23,7 +23,7 @@ from rslcore.runners.distributed import join_processes
 from rslcore.runners.divergence import excess
 from rslcore.runners.interrupt import DeferredInterrupt
 from rslcore.runners.step_checks import StepChecks
-from rslcore.utils import JointRead, require, resolve_callable
+from rslcore.utils import JointRead, require, resolve_callable, see_generator
 
 _RUN_KEYS = ("num_steps_per_env", "save_interval", "obs_groups", "algorithm")
 
@@ -37,7 +37,7 @@ class OnPolicyRunner(CheckpointedRunner):
       at any time. Ctrl-C lets the iteration end, and saves it. Checkpoints of later iterations than the one training
       continues from are moved to ``superseded/``. One process at a time trains in a folder.
     * Checkpoints hold random state, statistics and, where the environment offers ``state_dict()``, its state, under the
-      key "rslcore_state" that rsl_rl ignores. On the CPU a resumed run then continues bit for bit.
+      key "rslcore_state" that rsl_rl ignores. On the CPU a resumed run of one process then continues bit for bit.
     * An iteration that is done is not repeated: ``learn`` after ``load`` (or after ``learn``) starts with the number
       behind the last finished one, where rsl_rl uses that number twice. ``current_learning_iteration`` is the number of
       the last finished iteration, as there; setting it makes the next ``learn`` start with that number.
@@ -72,6 +72,7 @@ class OnPolicyRunner(CheckpointedRunner):
         Raises:
             ValueError: The configuration does not fit the environment, or is wrong in itself.
         """
+        see_generator()  # before weights are drawn
         self.env = env
         self.cfg = _checked(train_cfg, self.required_keys)
         self.device = device
@@ -145,7 +146,8 @@ class OnPolicyRunner(CheckpointedRunner):
         self.logger.git_status_repos.append(repo_file_path)
 
     def _learn(self, num_learning_iterations: int, init_at_random_ep_len: bool) -> None:
-        with torch.no_grad():  # tensors made in inference mode would stay in the environment, unusable outside of it
+        self._drop_rollout()  # of an error: it may have come between any two steps
+        with torch.no_grad():
             env_restored = self._resume is not None and self._resume.restore_env(
                 self.env, self.logger, self.gpu_global_rank
             )
@@ -163,7 +165,7 @@ class OnPolicyRunner(CheckpointedRunner):
         start_it = self.next_iteration
         self.logger.init_logging_writer(start_it)
         if self._resume is not None:
-            self._resume.restore_random(self.device, self.gpu_global_rank)
+            self._resume.restore_random(self.device, self.gpu_global_rank, self.gpu_world_size)
             self._resume = None
 
         total_it = start_it + num_learning_iterations
@@ -205,7 +207,7 @@ class OnPolicyRunner(CheckpointedRunner):
         checks = StepChecks(self.env.num_envs, self.cfg.get("check_for_nan", True))
         use_final_obs = getattr(self.alg, "bootstrap_final_obs", False)
         use_rnd = bool(self.cfg["algorithm"].get("rnd_cfg"))
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: its tensors would stay in the environment, and be written to later
             for step in range(self.cfg["num_steps_per_env"]):
                 actions = self.alg.act(obs)
                 obs, rewards, dones, extras = self.env.step(actions.to(self.env.device))
@@ -310,13 +312,10 @@ class OnPolicyRunner(CheckpointedRunner):
             self.logger.console.message(f"Continuing with iteration {start_it}, up to {total_it}")
 
     def _end_after_interrupt(self, *, save: bool) -> None:
-        """Save where Ctrl-C stopped the run, and drop the unfinished rollout so that ``learn`` can be called again.
+        """Save where Ctrl-C stopped the run.
 
         A checkpoint that exists is never replaced, and an update broken off in the middle is not saved.
         """
-        for part in ("storage", "transition"):
-            if hasattr(self.alg, part):
-                getattr(self.alg, part).clear()
         if self.logger.writer is not None:
             path = self._model_path()
             if save and not self._updating and not os.path.exists(path):
@@ -326,6 +325,12 @@ class OnPolicyRunner(CheckpointedRunner):
             self.logger.console.message(f"Interrupted: checkpoint saved in {saved}" if saved else "Interrupted")
         self.logger.stop_logging_writer()
 
+    def _drop_rollout(self) -> None:
+        """Forget what is stored of a rollout, and of a step, that did not come to its end."""
+        for part in ("storage", "transition"):
+            if hasattr(self.alg, part):
+                getattr(self.alg, part).clear()
+
 
 def _on_device(obs: Any, device: torch.device) -> Any:  # noqa: ANN401 - a TensorDict, or what behaves like one
     """Observations on a device: themselves where they are there; ``TensorDict.to`` would make another container."""
@@ -334,7 +339,7 @@ def _on_device(obs: Any, device: torch.device) -> Any:  # noqa: ANN401 - a Tenso
 
 def _action_std(policy: Any) -> torch.Tensor:  # noqa: ANN401
     """Standard deviations of the actions; zero for a policy that acts without noise."""
-    return torch.zeros(1) if getattr(policy, "distribution", True) is None else policy.output_std
+    return torch.zeros(1, device="cpu") if getattr(policy, "distribution", True) is None else policy.output_std
 
 
 def _checked(train_cfg: dict[str, Any] | RunnerCfg, required_keys: tuple[str, ...]) -> dict[str, Any]:

@@ -122,10 +122,21 @@ class ResumeState:
             dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
             model.reset(hidden_state=_to(saved.get(name), device, dtype))
 
-    def restore_random(self, device: torch.device | str, global_rank: int) -> None:
-        """Continue the random generators; only rank 0 has saved them, the others keep the seeds they were given."""
-        if global_rank == 0:
-            checkpoint.restore_random_state(self._state["random"], device)
+    def restore_random(self, device: torch.device | str, global_rank: int, world_size: int) -> None:
+        """Continue the random generators; only rank 0 has saved them, the others keep the seeds they were given.
+
+        It says so, and what else is not restored, where there are others.
+        """
+        if global_rank != 0:
+            return
+        checkpoint.restore_random_state(self._state["random"], device)
+        if world_size > 1:
+            warnings.warn(
+                f"OnPolicyRunner.learn: the checkpoint holds the environment, the hidden states and the random "
+                f"generators of rank 0 alone; the other {world_size - 1} of {world_size} processes start new episodes, "
+                "with the seeds they were given. The run goes on, but not bit for bit as if it had not been stopped",
+                stacklevel=4,
+            )
 
 
 def _saves_state(env: Any) -> bool:  # noqa: ANN401

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rslcore.utils import check_groups
+from rslcore.utils import check_groups, is_set
 
 _MAX_NAMED = 8
 
@@ -115,7 +115,7 @@ class StepChecks:
             if same and (not _on_host(time_outs) or bool(time_outs.any())):
                 warnings.warn(_OVERWRITTEN.format(key), stacklevel=2)
         if self._check_for_nan:
-            rows = time_outs.bool()
+            rows = is_set(time_outs)
             for key, tensor in final_obs.items():
                 self._check_finite(f"extras['final_obs'] group '{key}'", tensor, iteration, step, rows)
 

@@ -7,16 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter, is_
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from tensordict import TensorDict
 
 from rslcore import ops
 from rslcore.storage import records
+from rslcore.storage.hidden_states import first_hidden_state, hidden_state_at
 from rslcore.storage.records import Batch, HiddenState, Slot, Transition
 from rslcore.storage.shuffled_rows import Rooms, ShuffledRows
-from rslcore.utils import without_gradient
+from rslcore.utils import StreamSeed, is_set, without_gradient
 from rslcore.utils.trajectories import rollout_masks, trajectory_masks
 
 TRAINING_TYPES = ("rl", "distillation")
@@ -37,11 +38,11 @@ class RolloutStorage:
     """The transitions of one rollout of T steps in N environments; names as in rsl_rl 5.5.1.
 
     All buffers are [T, N, ...] and contiguous: ``observations`` (a TensorDict, groups in their own dtype), ``actions``
-    [T, N, A], ``rewards`` [T, N, 1] and ``dones`` (uint8) [T, N, 1]. For reinforcement learning also ``values``,
-    ``actions_log_prob``, ``returns``, ``advantages``, each [T, N, 1], and ``distribution_params``, a tuple of
-    [T, N, ...] made at the first transition; for distillation ``privileged_actions`` [T, N, A]. Of recurrent models
-    ``saved_hidden_state_a`` (actor) and ``saved_hidden_state_c`` (critic) are lists of [T, layers, N, H], made at the
-    first transition that has hidden states.
+    [T, N, A], ``rewards`` [T, N, 1] and ``dones`` (uint8, 1 where those given were not 0) [T, N, 1]. For reinforcement
+    learning also ``values``, ``actions_log_prob``, ``returns``, ``advantages``, each [T, N, 1], and
+    ``distribution_params``, a tuple of [T, N, ...] made at the first transition; for distillation
+    ``privileged_actions`` [T, N, A]. Of recurrent models ``saved_hidden_state_a`` (actor) and ``saved_hidden_state_c``
+    (critic) are lists of [T, layers, N, H], made at the first transition that has hidden states.
 
     ``seed`` and ``offset`` are the whole state of the shuffling: the minibatches of one update follow from them.
     """
@@ -69,7 +70,8 @@ class RolloutStorage:
             obs: Example observations, [N, ...] per group; shapes and dtypes are taken from them.
             actions_shape: Shape of one action, e.g. [A].
             device: Device of all buffers.
-            seed: Seed of the shuffling; by default the one torch's global generator was seeded with.
+            seed: Seed of the shuffling; by default one that follows from the state of torch's generator when the first
+                transition is stored, another one for every storage (:class:`rslcore.utils.StreamSeed`).
 
         Raises:
             ValueError: ``training_type`` is neither.
@@ -81,7 +83,7 @@ class RolloutStorage:
         self.num_transitions_per_env = num_transitions_per_env
         self.actions_shape = actions_shape
         self.device = device
-        self.seed = torch.initial_seed() & (2**63 - 1) if seed is None else seed
+        self.stream_seed = StreamSeed(seed)
         self.offset = 0
         self.counter: torch.Tensor | None = None
         """Where it is set, int64 [] on the device: permutations are drawn under it and advance it, beside `offset`."""
@@ -116,6 +118,15 @@ class RolloutStorage:
         self._slot_buffers: tuple[torch.Tensor, ...] = ()
         self._rooms = Rooms()
         self._shuffled_rows = ShuffledRows(self._rooms)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the shuffling."""
+        return self.stream_seed.value
+
+    @seed.setter
+    def seed(self, seed: int) -> None:
+        self.stream_seed = StreamSeed(seed)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the slots: those of a copy must be views of its own buffers."""
@@ -193,6 +204,8 @@ class RolloutStorage:
             target = getattr(slot, name)
             if value is target:
                 continue
+            if name == "dones":
+                value = is_set(value)
             if value.shape != target.shape and name in _PER_ENV:
                 value, target = value.reshape(-1, 1), target.unsqueeze(-1)
             _copy(name, value, target)
@@ -312,7 +325,7 @@ class RolloutStorage:
 
     def state_dict(self) -> dict[str, int]:
         """Return the state of the shuffling; the rollout itself is not part of it."""
-        return {"seed": self.seed, "offset": self.offset}
+        return {"seed": self.stream_seed.foreseen(), "offset": self.offset}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Continue the shuffling from a state."""
@@ -325,6 +338,7 @@ class RolloutStorage:
         return (*fixed, *(params or ()), *self.observations.values())
 
     def _make_slot(self, step: int) -> Slot:
+        _ = self.seed  # training begins: a seed set from now on is for what comes later
         with torch.inference_mode(False), torch.no_grad():
             fields = {name: getattr(self, name)[step] for name in _STEP_FIELDS[self.training_type]}
             fields |= {name: fields[name].squeeze(-1) for name in _PER_ENV if name in fields}
@@ -435,8 +449,8 @@ class RolloutStorage:
                 target = room[first * num_steps : last * num_steps].unflatten(0, (num_steps, last - first))
                 observations[group] = ops.pad_trajectories(self.observations[group], starts, lengths, out=target)
             hidden_states = (
-                _hidden_state_at(self.saved_hidden_state_a, starts, num_envs),
-                _hidden_state_at(self.saved_hidden_state_c, starts, num_envs),
+                hidden_state_at(self.saved_hidden_state_a, starts, num_envs),
+                hidden_state_at(self.saved_hidden_state_c, starts, num_envs),
             )
             steps = starts.div(num_envs, rounding_mode="floor")
             own_starts = starts - steps * (num_envs - size) - i * size  # rows of the minibatch's own [T, n]
@@ -452,26 +466,13 @@ class RolloutStorage:
         batches = []
         for first in range(0, num_mini_batches * size, size):
             envs = slice(first, first + size)
-            states = (_first(self.saved_hidden_state_a, envs), _first(self.saved_hidden_state_c, envs))
+            states = (
+                first_hidden_state(self.saved_hidden_state_a, envs),
+                first_hidden_state(self.saved_hidden_state_c, envs),
+            )
             masks = rollout_masks(self.dones[:, envs, 0].contiguous())
             batches.append((self.observations[:, envs], states, masks))
         return batches
-
-
-def _hidden_state_at(saved: list[torch.Tensor] | None, starts: torch.Tensor, num_envs: int) -> HiddenState:
-    """The stored hidden states of a model at the starts of trajectories, as its network takes them."""
-    if saved is None:
-        return None
-    states = ops.gather_hidden_states(saved, starts, num_envs=num_envs)
-    return states[0] if len(states) == 1 else cast("tuple[torch.Tensor, torch.Tensor]", states)
-
-
-def _first(saved: list[torch.Tensor] | None, envs: slice) -> HiddenState:
-    """The stored hidden states of a model before the first step, as its network takes them."""
-    if saved is None:
-        return None
-    states = [state[0][:, envs] for state in saved]
-    return states[0] if len(states) == 1 else cast("tuple[torch.Tensor, torch.Tensor]", tuple(states))
 
 
 def _given(name: str, value: _T | None) -> _T:

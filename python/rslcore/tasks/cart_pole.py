@@ -18,7 +18,7 @@ from rslcore.utils import reset_policy
 __all__ = ["NUM_ENVS", "evaluate", "training_cfg"]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes: int) -> dict[str, float]:
     """Run whole episodes.
 

@@ -183,7 +183,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
     import torch
 
     from rslcore.env.adapter import AdapterVecEnv
-    from rslcore.utils import reset_policy
+    from rslcore.utils import is_set, reset_policy
 
     if not isinstance(env, AdapterVecEnv):
         raise TypeError(f"tasks evaluate: `env` must be an AdapterVecEnv, got {type(env).__name__}")
@@ -191,7 +191,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
         raise ValueError(f"tasks evaluate: `episodes` must be at least 1, got {episodes}")
     returns: list[float] = []
     lengths: list[float] = []
-    with torch.inference_mode():
+    with torch.no_grad():
         while len(returns) < episodes:
             counted = min(env.num_envs, episodes - len(returns))
             running = torch.arange(env.num_envs, device="cpu") < counted
@@ -204,7 +204,7 @@ def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes
                 reset_policy(policy, dones)
                 episode_return += rewards.cpu() * running
                 episode_length += running
-                running &= ~dones.cpu()
+                running &= ~is_set(dones).cpu()
             returns += episode_return[:counted].tolist()
             lengths += episode_length[:counted].tolist()
     all_returns = torch.tensor(returns, dtype=torch.float64, device="cpu")

@@ -128,7 +128,7 @@ class HalfCheetahEnv(MujocoVecEnv):
         return {"policy": self._observed.float()}
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes: int) -> dict[str, float]:
     """Run whole episodes and return the mean and spread of their returns.
 

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, rslcore authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Running without autograd."""
+"""Running, and keeping results, without autograd."""
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
@@ -29,3 +30,25 @@ def without_gradient(function: Callable[_P, _R]) -> Callable[_P, _R]:
             return function(*args, **kwargs)
 
     return run
+
+
+def without_graph(value: Any) -> Any:  # noqa: ANN401
+    """Return a tensor, a tuple of them or a torch distribution, cut from the graph that made it; anything else itself.
+
+    Such a value can be kept and copied: a graph would hold the memory of all that it was made of, and refuses both
+    ``copy.deepcopy`` and pickle.
+    """
+    if isinstance(value, torch.Tensor):
+        return value if value.grad_fn is None else value.detach()
+    if type(value) is tuple:
+        return tuple(map(without_graph, value))
+    if isinstance(value, torch.distributions.Distribution):
+        cut = copy.copy(value)
+        vars(cut).update((name, without_graph(part)) for name, part in vars(value).items())
+        return cut
+    return value
+
+
+def state_without_graph(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an object, each as :func:`without_graph` leaves it."""
+    return {name: without_graph(value) for name, value in state.items()}

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import math
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import nn
 
-from rslcore.utils import exporting, readable, refuse_to_be_scripted
+from rslcore.utils import exporting, readable, refuse_to_be_scripted, state_without_graph
 
 _T = TypeVar("_T")
 
@@ -86,6 +86,14 @@ class Distribution(nn.Module):
     def kl_divergence(self, old_params: tuple[torch.Tensor, ...], new_params: tuple[torch.Tensor, ...]) -> torch.Tensor:
         """KL(old || new) in nats [B], from two sets of :attr:`params`."""
         raise NotImplementedError
+
+    def detach(self) -> None:
+        """Cut the batch from the graph that made it, so that its numbers alone are kept."""
+        vars(self).update(state_without_graph(vars(self)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the graph of the batch, which could not be copied."""
+        return state_without_graph(super().__getstate__())
 
     def init_mlp_weights(self, mlp: nn.Module) -> None:
         """Set weights of the MLP that this distribution wants to start from; nothing by default."""

@@ -48,8 +48,8 @@ class CategoricalDistribution(Distribution):
         for component, number in enumerate(sizes):
             require("CategoricalDistribution", f"num_categories[{component}]", number, integer=True, least=1)
         self.num_categories = [int(number) for number in sizes]
-        self._components = _Components(self.num_categories)
         size = torch.tensor(self.num_categories, dtype=torch.int64)
+        self._components = _Components(self.num_categories, size.device)
         self.register_buffer("_size", size, persistent=False)
         self.register_buffer("_offset", size.cumsum(0) - size, persistent=False)
         self.register_buffer("_column", torch.arange(self._components.largest), persistent=False)
@@ -82,7 +82,7 @@ class CategoricalDistribution(Distribution):
 
     def as_deterministic_output_module(self) -> nn.Module:
         """Return a module that finds the likeliest categories from the output of the MLP."""
-        return _Components(self.num_categories)
+        return _Components(self.num_categories, self._size.device)
 
     @property
     def input_dim(self) -> int:
@@ -152,18 +152,19 @@ class _Components(nn.Module):
     As a module, it gives the index of the largest logit of every component: what TorchScript and ONNX export.
     """
 
-    def __init__(self, sizes: list[int]) -> None:
+    def __init__(self, sizes: list[int], device: torch.device) -> None:
         super().__init__()
         largest = max(sizes)
         self.num_components = len(sizes)
         self.largest = largest
         self.is_regular = all(size == largest for size in sizes)
-        is_category = torch.arange(largest) < torch.tensor(sizes)[:, None]
+        is_category = torch.arange(largest, device="cpu") < torch.tensor(sizes, device="cpu")[:, None]
         origin = is_category.flatten().nonzero().flatten()
         # Places of [A, largest] that hold no category take the one element that split() appends.
-        place = torch.full([is_category.numel()], sum(sizes)).index_copy(0, origin, torch.arange(sum(sizes)))
-        self.register_buffer("place", place, persistent=False)
-        self.register_buffer("origin", origin, persistent=False)
+        place = torch.full([is_category.numel()], sum(sizes), device="cpu")
+        place = place.index_copy(0, origin, torch.arange(sum(sizes), device="cpu"))
+        self.register_buffer("place", place.to(device), persistent=False)
+        self.register_buffer("origin", origin.to(device), persistent=False)
 
     def split(self, flat: torch.Tensor, fill: float) -> torch.Tensor:
         """One row per component [..., A, largest size], filled up."""

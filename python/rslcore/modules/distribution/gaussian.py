@@ -213,5 +213,9 @@ class HeteroscedasticGaussianDistribution(GaussianDistribution):
         head = last_linear(type(self).__name__, mlp)
         nn.init.zeros_(head.weight[self.output_dim :])
         # rsl_rl 5.5.1 adds 1e-7 before it takes the logarithm: so do we, for the same initial weights.
-        initial = self.init_std if self.std_type == "scalar" else torch.tensor(self.init_std + 1e-7).log().item()
+        initial = (
+            self.init_std
+            if self.std_type == "scalar"
+            else torch.tensor(self.init_std + 1e-7, device="cpu").log().item()
+        )
         nn.init.constant_(head.bias[self.output_dim :], initial)

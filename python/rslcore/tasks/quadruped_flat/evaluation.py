@@ -21,7 +21,7 @@ SPEED_BINS = (0.25, 0.5, 0.75, 1.0)
 """Upper ends of the bins of the commanded planar speed, m/s; standing commands have a bin of their own."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def evaluate(env: VecEnv, policy: Callable[[TensorDict], torch.Tensor], episodes: int) -> dict[str, Any]:
     """Measure velocity tracking and falls over whole episodes.
 
