@@ -367,7 +367,9 @@ def test_last_values_are_those_of_the_critic() -> None:
         assert values is not None
         # two layers of at most 8 products, each rounded in its own order: 16 roundings of values below 2
         torch.testing.assert_close(values, critic(OBS), rtol=0, atol=32 * torch.finfo(torch.float32).eps)
-    double = OBS.apply(torch.Tensor.double)
-    assert ppo._policy_steps.values(ppo.critic, double) is None
+    torch.testing.assert_close(  # what is stored of them is float32 too
+        ppo._policy_steps.values(ppo.critic, OBS.apply(torch.Tensor.double)), ppo._policy_steps.values(ppo.critic, OBS)
+    )
+    assert ppo._policy_steps.values(ppo.critic, TensorDict({"policy": torch.zeros(N, 6)}, batch_size=[N])) is None
     ppo.critic.register_forward_hook(lambda *_: None)
     assert ppo._policy_steps.values(ppo.critic, OBS) is None

@@ -17,7 +17,7 @@ from rslcore.models import CNNModel, MLPModel, RNNModel
 from rslcore.modules import GaussianDistribution
 from rslcore.modules.distribution.base import can_inspect
 from rslcore.storage import RolloutStorage, Slot
-from rslcore.utils import StreamSeed
+from rslcore.utils import StreamSeed, side_by_side
 
 if TYPE_CHECKING:
     from tensordict import TensorDict
@@ -155,10 +155,9 @@ class PolicySteps:
         value = describe_mlp(critic) if self._enabled else ""
         if isinstance(value, str) or value.device.type != "cpu":
             return None
-        groups = [obs[group] for group in value.groups]
-        if any(group.dtype != torch.float32 or group.dim() != 2 for group in groups):
-            return None
-        latent = torch.cat(groups, dim=-1) if len(groups) > 1 else groups[0]
+        latent = side_by_side(type(critic).__name__, obs, value.groups, critic.mlp)
+        if latent.dim() != 2 or latent.shape[1] != value.weights[0].shape[1]:
+            return None  # the model says what is wrong
         if value.normalizer is not None:
             mean, var, eps = _normalization(value)
             latent = ops.normalize(latent, mean.view(-1), var.view(-1), eps=eps)
