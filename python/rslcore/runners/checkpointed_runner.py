@@ -232,6 +232,12 @@ class CheckpointedRunner:
             self.save(str(path))
         return self.current_learning_iteration
 
+    def _restore_superseded(self) -> None:
+        """Move back the checkpoints of the other branch, where no iteration of this one was done."""
+        with contextlib.suppress(OSError):  # the folder may be gone, which is told by who looks for it
+            checkpoint.restore_superseded(self._superseded)
+        self._superseded = []
+
     def _save_in_run_dir(self) -> None:
         """Save the last finished iteration in the run folder.
 
