@@ -207,3 +207,14 @@ def test_a_default_dtype_set_later_changes_nothing(job: str) -> None:
         runner.learn(2)
         results.append([*runner.alg.actor.state_dict().values()])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+@pytest.mark.parametrize("job", ["fused", "lstm", "gru", "final_obs"])
+def test_models_made_double_are_trained(job: str) -> None:
+    """Law: whoever calls ``double()`` on the models trains them as they are, in a rollout that is float32."""
+    torch.manual_seed(1)
+    runner = OnPolicyRunner(make_env(), configuration(JOBS[job] | {"engine": "auto"}), None, "cpu", console="none")
+    models = (runner.alg.actor.double(), runner.alg.critic.double())
+    runner.learn(2)
+    for tensor in (tensor for model in models for tensor in model.state_dict().values()):
+        assert tensor.dtype in (torch.float64, torch.int64) and tensor.isfinite().all()

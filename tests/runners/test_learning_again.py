@@ -12,6 +12,7 @@ import torch
 from pendulum import PendulumVecEnv, SavingPendulumVecEnv, make_cfg
 
 from rslcore import checkpoint
+from rslcore.logging.metrics_file import read_metrics
 from rslcore.runners import DistillationRunner, OnPolicyRunner
 
 
@@ -102,6 +103,22 @@ def test_learning_goes_on_after_an_error_of_the_environment(model: str, tmp_path
     assert runner.current_learning_iteration == 2
     assert runner.alg.storage.step == 0
     assert checkpoint.read(tmp_path / "model_2.pt")["iter"] == 2
+
+
+def test_what_a_failed_rollout_reported_is_not_averaged(tmp_path: Path) -> None:
+    """Law: the numbers of steps that were not learned from are no part of the next iteration's means."""
+
+    class Reporting(Failing):
+        def step(self, actions: torch.Tensor) -> Any:
+            failed_before = self.num_steps > self.failing_step
+            obs, rewards, dones, _ = super().step(actions)
+            return obs, rewards, dones, {"log": {"number": torch.tensor(0.0 if failed_before else 100.0)}}
+
+    runner = make_runner(Reporting(), tmp_path)
+    with pytest.raises(ConnectionError):
+        runner.learn(3)
+    runner.learn(1)
+    assert [record["Episode/number"] for record in read_metrics(tmp_path)] == [100.0, 0.0]
 
 
 def test_learning_goes_on_after_an_error_in_an_update() -> None:

@@ -14,6 +14,7 @@ from pendulum import SavingPendulumVecEnv, make_cfg
 from tensordict import TensorDict
 
 from rslcore import checkpoint
+from rslcore.algorithms import PPO
 from rslcore.config import CNNModelCfg, DistillationCfg, DistillationRunnerCfg, GaussianDistributionCfg, MLPModelCfg
 from rslcore.runners import DistillationRunner, OnPolicyRunner
 from rslcore.runners.observation_groups import check_observation_groups
@@ -75,6 +76,23 @@ def test_groups_in_another_order_are_refused(
     others = {"actor", "critic", "rnd"} - {part}
     runner.load(tmp_path / "model_0.pt", load_cfg=dict.fromkeys(others, True))
     make_runner(["a", "b"], ["a", "b"], ["a", "b"]).load(tmp_path / "model_0.pt")
+
+
+class LoadsItself(PPO):
+    """An algorithm with a ``load`` of its own."""
+
+    def load(self, *args: Any) -> bool:
+        """Load as its parent does."""
+        return super().load(*args)
+
+
+def test_groups_are_looked_at_whatever_algorithm_loads(tmp_path: Path) -> None:
+    """What the models have seen is the runner's to compare, also where an algorithm knows itself what it accepts."""
+    algorithm = make_cfg()["algorithm"] | {"class_name": LoadsItself}
+    make_runner(["a", "b"], ["a"], algorithm=algorithm).save(tmp_path / "model_0.pt")
+    make_runner(["a", "b"], ["a"], algorithm=algorithm).load(tmp_path / "model_0.pt")
+    with pytest.raises(checkpoint.CheckpointError, match="'b' of the actor was columns 2:3"):
+        make_runner(["b", "a"], ["a"], algorithm=algorithm).load(tmp_path / "model_0.pt")
 
 
 def test_a_group_of_another_width_is_refused(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_nan_in_a_final_observation_is_named(device: str, monkeypatch: pytest.Mo
     if device != "cpu":
         monkeypatch.setattr(step_checks, "_on_host", lambda tensor: False)
     checks = step_checks.StepChecks(4, True)
-    final_obs = {"policy": torch.full((4, 2), float("nan"))}
+    final_obs = TensorDict({"policy": torch.full((4, 2), float("nan"))}, batch_size=[4])
     final_obs["policy"][2] = 1.0
     checks.check_final(final_obs, {}, torch.tensor([0.0, 0.0, 1.0, 0.0]), iteration=3, step=5)
     checks.raise_if_nan(3)

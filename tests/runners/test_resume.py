@@ -241,7 +241,13 @@ def test_an_error_before_an_iteration_is_done_moves_checkpoints_back(tmp_path: P
 
     make_runner(tmp_path, save_interval=1).learn(4)
     before = {file: file.read_bytes() for file in tmp_path.glob("*.pt")}
-    for error in (RuntimeError("simulator lost"), ValueError("settings"), OSError("disk"), SystemExit(1)):
+    for error in (
+        RuntimeError("simulator lost"),
+        ValueError("settings"),
+        OSError("disk"),
+        SystemExit(1),
+        KeyboardInterrupt(),
+    ):
         env = Stopping()
         runner = make_runner(tmp_path, env)
         runner.load(tmp_path / "model_1.pt")

@@ -80,6 +80,11 @@ def infinite(obs: TensorDict, value: float = float("inf")) -> TensorDict:
             r"`extras\['time_outs'\]` must be a tensor \[16\], got ndarray",
         ),
         (
+            lambda obs, r, d, e: (obs, r, d, {"time_outs": d / 0}),
+            ValueError,
+            r"extras\['time_outs'\] must not contain NaN or inf, got NaN in environment\(s\) 0, 1, 2",
+        ),
+        (
             lambda obs, r, d, e: ({"policy": obs["policy"].numpy()}, r, d, e),
             TypeError,
             r"the observation group 'policy' must be a tensor, got numpy.ndarray; convert it, with torch.as_tensor",
@@ -132,6 +137,29 @@ def test_what_observations_must_not_be(first: Any, error: type[Exception], messa
     """The same for those that a training starts from."""
     with pytest.raises(error, match=f"^env.get_observations: .*{message}"):
         learn(Changed(first=first))
+
+
+@pytest.mark.parametrize(
+    ("last", "error", "message"),
+    [
+        (
+            lambda obs: {"policy": obs["policy"]},
+            TypeError,
+            r": observations must be a TensorDict, got dict; return TensorDict\(observations, batch_size=\[16\]\)",
+        ),
+        (lambda obs: obs[:3], ValueError, r" group 'policy' must be \[16, ...\], with a row for every .* got \[3, 3\]"),
+    ],
+)
+def test_what_final_observations_must_not_be(last: Any, error: type[Exception], message: str) -> None:
+    """The same for those that a value is bootstrapped from."""
+
+    def step(obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]) -> Any:
+        return obs, rewards, dones, {"time_outs": torch.ones_like(dones), "final_obs": last(obs.clone())}
+
+    cfg = make_cfg()
+    cfg["algorithm"]["bootstrap_final_obs"] = True
+    with pytest.raises(error, match=rf"^env.step: extras\['final_obs'\]{message}"):
+        OnPolicyRunner(Changed(step), cfg, None, "cpu").learn(1)
 
 
 def test_infinite_numbers_on_a_device_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -408,7 +408,7 @@ class Distillation:
     def _replay(self) -> Iterator[RolloutStorage.Batch]:
         """Yield the steps of the rollout in their order, once per epoch, from the student's state at its start."""
         for _ in range(self.num_learning_epochs):
-            # Copies: tensors made in inference mode, as in a rollout, cannot be part of a graph.
+            # Copies: a rollout of the user's own may be in inference mode, whose tensors cannot be part of a graph.
             self._raw_student.reset(hidden_state=_cloned(self.last_hidden_states[0]))
             yield from self.storage.generator()
 

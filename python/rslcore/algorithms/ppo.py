@@ -216,7 +216,7 @@ class PPO:
         last_values = self._policy_steps.values(self.critic, obs)
         if last_values is None:
             with tf32_products(self.use_tf32):
-                last_values = self._peek_values(obs)
+                last_values = self._peek_values(obs).to(storage.values.dtype)  # a model may have been made double
         ops.gae(
             storage.rewards,
             storage.values,

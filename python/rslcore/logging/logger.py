@@ -117,7 +117,10 @@ class Logger:
         What the folder has recorded of ``first_iteration`` and later ones, before training went back to it, gives way.
         """
         self._learn_time = 0.0
-        self._numbers = None  # those of an iteration that did not end
+        self._numbers = None  # of an iteration that did not end, as what is dropped next
+        self._reported = LogAverages()
+        if self._metrics is not None:
+            self._metrics.close()
         if self.log_dir is None or self.disable_logs:
             return
         Path(self.log_dir).mkdir(parents=True, exist_ok=True)

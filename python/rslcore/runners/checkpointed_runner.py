@@ -157,6 +157,7 @@ class CheckpointedRunner:
         """Refuse a checkpoint that does not fit the algorithm, before anything is changed."""
         if type(self.alg).load is PPO.load:  # an algorithm with its own `load` knows itself what it accepts
             self._check_parts(content, load_cfg, strict, None if self.alg.rnd is None else self.alg.rnd.optimizer)
+        self._check_groups(content, load_cfg)
 
     def _check_parts(
         self,
@@ -165,7 +166,7 @@ class CheckpointedRunner:
         strict: bool,
         rnd_optimizer: torch.optim.Optimizer | None = None,
     ) -> None:
-        """Refuse parts of a checkpoint that do not fit those of the algorithm, or what they see."""
+        """Refuse parts of a checkpoint that do not fit those of the algorithm."""
         checkpoint.check_compatible(
             self.alg.save(),
             content,
@@ -174,6 +175,9 @@ class CheckpointedRunner:
             load_cfg=load_cfg,
             strict=strict,
         )
+
+    def _check_groups(self, content: dict[str, Any], load_cfg: dict[str, bool] | None) -> None:
+        """Refuse models of a checkpoint that have seen other observations, whatever algorithm loads them."""
         loaded = [part for part in checkpoint.PARTS if load_cfg is None or load_cfg.get(part)]
         check_observation_groups(self._observation_layouts, content.get(OBSERVATION_GROUPS), loaded)
 
@@ -227,6 +231,12 @@ class CheckpointedRunner:
         if not is_own or not (self._updating or path.resolve() == self._loaded_from):
             self.save(str(path))
         return self.current_learning_iteration
+
+    def _restore_superseded(self) -> None:
+        """Move back the checkpoints of the other branch, where no iteration of this one was done."""
+        with contextlib.suppress(OSError):  # the folder may be gone, which is told by who looks for it
+            checkpoint.restore_superseded(self._superseded)
+        self._superseded = []
 
     def _save_in_run_dir(self) -> None:
         """Save the last finished iteration in the run folder.

@@ -36,3 +36,4 @@ class DistillationRunner(OnPolicyRunner):
         if type(self.alg).load is Distillation.load:
             content, load_cfg = self.alg.readable(content, load_cfg)
             self._check_parts(content, load_cfg, strict)
+        self._check_groups(content, load_cfg)

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from rslcore import checkpoint
 from rslcore.modules import EmpiricalNormalization
 
 LARGEST_PARAMETER = 1e18
 """The product of two larger numbers overflows float32."""
-
-_PARTS = ("actor", "critic", "student", "teacher", "rnd")
 
 
 class _Saved(NamedTuple):
@@ -70,7 +69,7 @@ def _share(largest: torch.Tensor, limit: float, *, constant: bool) -> torch.Tens
 def _saved_tensors(alg: Any) -> Iterator[_Saved]:  # noqa: ANN401
     """Yield what can diverge of what an algorithm saves: models, normalizers, optimizers, and RND's running average."""
     policy = set(map(id, alg.get_policy().parameters()))
-    for part in _PARTS:
+    for part in checkpoint.PARTS:
         model = getattr(alg, f"_raw_{part}", getattr(alg, part, None))
         if isinstance(model, nn.Module):
             normalizers = {name for name, module in model.named_modules() if isinstance(module, EmpiricalNormalization)}

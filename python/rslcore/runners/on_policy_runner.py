@@ -188,12 +188,11 @@ class OnPolicyRunner(CheckpointedRunner):
             if interrupt.requested:
                 raise KeyboardInterrupt
         except KeyboardInterrupt:
+            self._restore_superseded()
             self._end_after_interrupt(save=not interrupt.requested)
             raise
         except BaseException:
-            with contextlib.suppress(OSError):  # the folder may be gone, which is told below
-                checkpoint.restore_superseded(self._superseded)
-            self._superseded = []
+            self._restore_superseded()
             if self.logger.writer is not None and not self._updating:
                 self._check_run_dir()
             self.logger.flush()

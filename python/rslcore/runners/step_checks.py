@@ -42,12 +42,7 @@ class StepChecks:
             TypeError: They are no TensorDict of tensors.
             ValueError: An observation is NaN or infinite.
         """
-        check_groups("env.get_observations", obs)
-        if not hasattr(obs, "to"):
-            raise TypeError(
-                f"env.get_observations: observations must be a TensorDict, got {type(obs).__name__}; return "
-                f"TensorDict(observations, batch_size=[{self._num_envs}])"
-            )
+        self._check_tensordict("env.get_observations", obs)
         if not self._check_for_nan:
             return
         for key, tensor in obs.items():
@@ -91,6 +86,8 @@ class StepChecks:
         if self._check_for_nan:
             self._check_finite("rewards", rewards, iteration, step)
             self._check_finite("dones", dones, iteration, step)
+            if "time_outs" in extras:
+                self._check_finite("extras['time_outs']", extras["time_outs"], iteration, step)
 
     def check_final(
         self,
@@ -105,11 +102,16 @@ class StepChecks:
         A warning says where they are the memory of the observations ``obs`` after the reset.
 
         Raises:
-            TypeError: A group is no tensor.
-            ValueError: Something on the CPU is NaN or infinite.
+            TypeError: They are no TensorDict of tensors.
+            ValueError: A group is not [N, ...], or something on the CPU is NaN or infinite.
         """
-        check_groups("env.step: extras['final_obs']", final_obs)
+        self._check_tensordict("env.step: extras['final_obs']", final_obs)
         for key, tensor in final_obs.items():
+            if tensor.shape[:1] != self._shape:
+                raise ValueError(
+                    f"env.step: extras['final_obs'] group '{key}' must be [{self._num_envs}, ...], with a row for "
+                    f"every environment, got {list(tensor.shape)}"
+                )
             after = obs.get(key, None)
             same = after is not None and after.data_ptr() == tensor.data_ptr() and tensor.numel() > 0
             if same and (not _on_host(time_outs) or bool(time_outs.any())):
@@ -118,6 +120,15 @@ class StepChecks:
             rows = is_set(time_outs)
             for key, tensor in final_obs.items():
                 self._check_finite(f"extras['final_obs'] group '{key}'", tensor, iteration, step, rows)
+
+    def _check_tensordict(self, where: str, obs: Any) -> None:  # noqa: ANN401
+        """Refuse observations that are no tensors by group, or cannot be moved to another device together."""
+        check_groups(where, obs)
+        if not hasattr(obs, "to"):
+            raise TypeError(
+                f"{where}: observations must be a TensorDict, got {type(obs).__name__}; return "
+                f"TensorDict(observations, batch_size=[{self._num_envs}])"
+            )
 
     def _check_row(self, name: str, tensor: Any) -> None:  # noqa: ANN401
         """Refuse what is no tensor [N]."""
