@@ -24,9 +24,9 @@ bool threads_are_measured();
 //
 // Other numbers than the fastest are tried again after a while. What that loses stays below `trial_share`:
 // for fewer threads of the time of the work itself, for more threads, in case the neighbours have left, of
-// all the time that passes. After a trial that lost much, the next one comes late, but within a minute or
-// what a trial of a piece that takes three times as long needs: what took very long was most likely the
-// program being stopped. Times are in seconds of any clock: it is the caller's.
+// all the time that passes. After a trial that lost much, the next one comes late, but within a minute, or
+// what the trial of a piece needs that takes three times as long: what takes very long is most likely a
+// program that was stopped. Times are in seconds of any clock: it is the caller's.
 class ThreadChoice {
   public:
     explicit ThreadChoice(double trial_share) : trial_share_(trial_share) {}
@@ -80,7 +80,7 @@ class ThreadChoice {
     static constexpr double kTrialPieces =
         16;  // pieces between two trials of a number, however little it lost
     static constexpr double kLatestTrial =
-        60;                                   // seconds after which a number is tried again, whatever it lost
+        60;  // seconds to the next trial of any, however much the last one lost
     static constexpr double kFirstTrial = 3;  // pieces that a first trial may lose at any time
     static constexpr double kPreference =
         0.98;  // what is not clearly faster does not displace the present number
@@ -125,30 +125,29 @@ class ThreadChoice {
         return best;
     }
 
-    // Seconds to pass before so much may be lost again. Reckoned anew whenever it is asked for, as the first
-    // pieces may have been measured while the program was stopped.
-    double pause(double loss, double share, size_t best) const {
+    // Seconds to pass before each of so many numbers may lose so much again. Reckoned anew whenever it is
+    // asked for, as the first pieces may have been measured while the program was stopped.
+    double pause(double loss, size_t alike, size_t best) const {
+        const double share = 0.5 * trial_share_;
         const double piece = piece_ * numbers_[best].rate();
         const double latest = std::max(kLatestTrial, 2.0 * piece / share);
-        return std::max(std::min(loss / share, latest), kTrialPieces * piece);
+        return std::max(static_cast<double>(alike) * std::min(loss / share, latest), kTrialPieces * piece);
     }
 
     // The number to be tried, of those whose time has come the one that was not measured for longest; or
-    // `best`. Half of the share is for every number alike, ...
+    // `best`. Half of the share is for all numbers alike, ...
     size_t due(size_t best, double now) const {
-        const double half = 0.5 * trial_share_;
-        const double own = half / static_cast<double>(std::max<size_t>(numbers_.size() - 1, 1));
-        const auto passed = [&](const Number& since, double share, bool more) {
-            return (more ? now - since.left : busy_ - since.left_work) >= pause(since.loss, share, best);
+        const auto passed = [&](const Number& since, size_t alike, bool more) {
+            return (more ? now - since.left : busy_ - since.left_work) >= pause(since.loss, alike, best);
         };
         size_t chosen = best;
         double oldest = busy_;
         for (size_t i = 0; i < numbers_.size(); ++i) {
             const Number& x = numbers_[i];
-            const bool time = x.work == 0.0
-                                  ? first_due(i, best) <= busy_
-                                  // ... and half for the next, any.
-                                  : passed(x, own, i > best) || passed(numbers_[last_], half, i > best);
+            const bool time = x.work == 0.0 ? first_due(i, best) <= busy_
+                                            // ... and half for the next, any.
+                                            : passed(x, numbers_.size() - 1, i > best) ||
+                                                  passed(numbers_[last_], 1, i > best);
             if (i != best && x.measured < oldest && time) {
                 chosen = i;
                 oldest = x.measured;
@@ -178,7 +177,7 @@ class ThreadChoice {
         }
         numbers_[current_].left = now;
         numbers_[current_].left_work = busy_;
-        const auto end = [&](const Number& x) { return x.left + pause(x.loss, 0.5 * trial_share_, best); };
+        const auto end = [&](const Number& x) { return x.left + pause(x.loss, 1, best); };
         if (end(numbers_[current_]) >= end(numbers_[last_])) {
             last_ = current_;
         }
