@@ -67,7 +67,7 @@ void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const 
     constexpr double kTrialShare =
         0.004;  // some ten places like this one take part in an iteration of training
     thread_local ThreadChoices choices(kTrialShare);
-    ThreadChoice& choice = choices.of(units, grain);
+    ThreadChoice& choice = choices.of(units, grain, most);
     const double begin = seconds_now();
     const int64_t threads = choice.next(most, begin);
     if (threads == 1) {
@@ -75,7 +75,7 @@ void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const 
     } else {
         run(threads);
     }
-    choice.took(threads, 1.0, begin, seconds_now());
+    choice.took(threads, static_cast<double>(units), begin, seconds_now());
 }
 
 // spread on at most one thread per processor (RSLCORE_NUM_THREADS overrides). Threads live for the call only:

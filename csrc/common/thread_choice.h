@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,8 +24,9 @@ bool threads_are_measured();
 //
 // Other numbers than the fastest are tried again after a while. What that loses stays below `trial_share`:
 // for fewer threads of the time of the work itself, for more threads, in case the neighbours have left, of
-// all the time that passes. After a trial that lost much, the next one comes late. Times are in seconds of
-// any clock: it is the caller's.
+// all the time that passes. After a trial that lost much, the next one comes late, but within a minute, or
+// what the trial of a piece needs that takes three times as long: what takes very long is most likely a
+// program that was stopped. Times are in seconds of any clock: it is the caller's.
 class ThreadChoice {
   public:
     explicit ThreadChoice(double trial_share) : trial_share_(trial_share) {}
@@ -37,9 +39,9 @@ class ThreadChoice {
         if (numbers_[current_].work > 0.0) {
             const size_t best = fastest();
             if (current_ == best) {
-                go_to(due(best, now), now);
+                go_to(due(best, now), best, now);
             } else if (numbers_[current_].loss > kPatience) {
-                go_to(best, now);
+                go_to(best, best, now);
             }
         }
         return numbers_[current_].threads;
@@ -53,14 +55,14 @@ class ThreadChoice {
             ++index;
         }
         Number& number = numbers_[index];
-        const double seconds = end - begin;
+        const double seconds = std::max(end - begin, 0.0);
         busy_ += seconds;
         const double memory = kMemory + kMemoryPieces * seconds;
         const double kept = number.work == 0.0 ? 0.0 : std::exp((number.measured - busy_) / memory);
         number.seconds = number.seconds * kept + seconds;
         number.work = number.work * kept + work;
         number.measured = busy_;
-        piece_ = std::max(work, piece_ * 0.5);
+        piece_ = work > 0.0 ? std::max(work, piece_ * 0.5) : piece_;
         double rival = std::numeric_limits<double>::infinity();
         for (size_t i = 0; i < numbers_.size(); ++i) {
             if (i != index && numbers_[i].work > 0.0) {
@@ -69,10 +71,6 @@ class ThreadChoice {
         }
         const double lost = work > 0.0 ? seconds - work * rival / kPreference : seconds;
         number.loss = std::max(number.loss + lost, 0.0);
-        if (index != current_) {
-            number.due += pause(std::max(lost, 0.0));
-            number.due_work += pause(std::max(lost, 0.0));
-        }
     }
 
   private:
@@ -80,19 +78,21 @@ class ThreadChoice {
     static constexpr double kMemory = 0.05;     // seconds of work; a hiccup of the system is a part of it
     static constexpr double kMemoryPieces = 8;  // and at least so many pieces
     static constexpr double kTrialPieces =
-        16;                                   // pieces between two trials of a number, however little it lost
+        16;  // pieces between two trials of a number, however little it lost
+    static constexpr double kLatestTrial =
+        60;  // seconds to the next trial of any, however much the last one lost
     static constexpr double kFirstTrial = 3;  // pieces that a first trial may lose at any time
     static constexpr double kPreference =
         0.98;  // what is not clearly faster does not displace the present number
 
     struct Number {
         int64_t threads;
-        double seconds = 0.0;   // of `work`; both fade with time
-        double work = 0.0;      // 0: never measured
-        double measured = 0.0;  // in seconds of work
-        double due = 0.0;       // when to try it again: where it is more threads, ...
-        double due_work = 0.0;  // ... and in seconds of work, where it is fewer
-        double loss = 0.0;      // seconds lost against the fastest other since it became the present number
+        double seconds = 0.0;    // of `work`; both fade with time
+        double work = 0.0;       // 0: never measured
+        double measured = 0.0;   // in seconds of work
+        double loss = 0.0;       // seconds lost against the fastest other since it became the present number
+        double left = 0.0;       // when another one followed it, ...
+        double left_work = 0.0;  // ... and in seconds of work
 
         double rate() const { return seconds / work; }
     };
@@ -125,21 +125,29 @@ class ThreadChoice {
         return best;
     }
 
-    // Seconds to pass before the same number may lose so much again: half of the share is for all alike, ...
-    double pause(double loss) const {
-        return 2.0 * loss * static_cast<double>(numbers_.size() - 1) / trial_share_;
+    // Seconds to pass before each of so many numbers may lose so much again. Reckoned anew whenever it is
+    // asked for, as the first pieces may have been measured while the program was stopped.
+    double pause(double loss, size_t alike, size_t best) const {
+        const double share = 0.5 * trial_share_;
+        const double piece = piece_ * numbers_[best].rate();
+        const double latest = std::max(kLatestTrial, 2.0 * piece / share);
+        return std::max(static_cast<double>(alike) * std::min(loss / share, latest), kTrialPieces * piece);
     }
 
     // The number to be tried, of those whose time has come the one that was not measured for longest; or
-    // `best`.
+    // `best`. Half of the share is for all numbers alike, ...
     size_t due(size_t best, double now) const {
+        const auto passed = [&](const Number& since, size_t alike, bool more) {
+            return (more ? now - since.left : busy_ - since.left_work) >= pause(since.loss, alike, best);
+        };
         size_t chosen = best;
         double oldest = busy_;
         for (size_t i = 0; i < numbers_.size(); ++i) {
             const Number& x = numbers_[i];
             const bool time = x.work == 0.0 ? first_due(i, best) <= busy_
-                              : i > best    ? x.due <= now || due_ <= now
-                                            : x.due_work <= busy_ || due_work_ <= busy_;
+                                            // ... and half for the next, any.
+                                            : passed(x, numbers_.size() - 1, i > best) ||
+                                                  passed(numbers_[last_], 1, i > best);
             if (i != best && x.measured < oldest && time) {
                 chosen = i;
                 oldest = x.measured;
@@ -158,21 +166,21 @@ class ThreadChoice {
         const double ratio =
             static_cast<double>(numbers_[larger].threads) / static_cast<double>(numbers_[number].threads);
         const double loss = piece_ * (numbers_[larger].rate() * ratio - numbers_[best].rate());
-        return loss <= kFirstTrial * piece_ * numbers_[best].rate() ? 0.0 : 2.0 * loss / trial_share_;
+        return loss <= kFirstTrial * piece_ * numbers_[best].rate()
+                   ? 0.0
+                   : std::min(2.0 * loss / trial_share_, kLatestTrial);
     }
 
-    void go_to(size_t number, double now) {
+    void go_to(size_t number, size_t best, double now) {
         if (number == current_) {
             return;
         }
-        Number& here = numbers_[current_];
-        const double least = kTrialPieces * piece_ * here.rate();
-        const double own = std::max(pause(here.loss), least);
-        const double any = std::max(2.0 * here.loss / trial_share_, least);  // ... and half for the next, any
-        here.due = now + own;
-        here.due_work = busy_ + own;
-        due_ = now + any;
-        due_work_ = busy_ + any;
+        numbers_[current_].left = now;
+        numbers_[current_].left_work = busy_;
+        const auto end = [&](const Number& x) { return x.left + pause(x.loss, 1, best); };
+        if (end(numbers_[current_]) >= end(numbers_[last_])) {
+            last_ = current_;
+        }
         numbers_[number].loss = 0.0;
         current_ = number;
     }
@@ -181,8 +189,7 @@ class ThreadChoice {
     int64_t most_ = 0;
     std::vector<Number> numbers_;  // ascending
     size_t current_ = 0;
-    double due_ = 0.0;  // when to try any other number, as above
-    double due_work_ = 0.0;
+    size_t last_ = 0;     // the number that was left after the trial for which the longest pause is due
     double busy_ = 0.0;   // seconds of work so far
     double piece_ = 0.0;  // work of a piece
 };
@@ -192,29 +199,33 @@ class ThreadChoices {
   public:
     explicit ThreadChoices(double trial_share) : trial_share_(trial_share) {}
 
-    ThreadChoice& of(int64_t units, int64_t size) {
+    // Numbers of units that differ by less than two are of one kind: they may be another one at every call,
+    // as that of trajectories is.
+    ThreadChoice& of(int64_t units, int64_t size, int64_t most) {
+        const int magnitude = std::bit_width(static_cast<uint64_t>(units));
         for (Kind& kind : kinds_) {
-            if (kind.units == units && kind.size == size) {
+            if (kind.magnitude == magnitude && kind.size == size && kind.most == most) {
                 kind.used = ++uses_;
                 return kind.choice;
             }
         }
         if (kinds_.size() < kMostKinds) {
-            kinds_.push_back({units, size, ++uses_, ThreadChoice(trial_share_)});
+            kinds_.push_back({magnitude, size, most, ++uses_, ThreadChoice(trial_share_)});
             return kinds_.back().choice;
         }
         Kind& oldest = *std::min_element(kinds_.begin(), kinds_.end(),
                                          [](const Kind& a, const Kind& b) { return a.used < b.used; });
-        oldest = {units, size, ++uses_, ThreadChoice(trial_share_)};
+        oldest = {magnitude, size, most, ++uses_, ThreadChoice(trial_share_)};
         return oldest.choice;
     }
 
   private:
-    static constexpr size_t kMostKinds = 8;
+    static constexpr size_t kMostKinds = 32;
 
     struct Kind {
-        int64_t units;
+        int magnitude;  // of the number of units
         int64_t size;
+        int64_t most;
         uint64_t used;
         ThreadChoice choice;
     };

@@ -18,8 +18,8 @@ namespace rslcore {
 
 // The gradient steps of an update.
 struct UpdateSteps {
-    std::vector<MinibatchArgs> batches;
-    std::vector<int64_t> order;  // the batch of every step
+    std::vector<MinibatchArgs> batches;  // one at least
+    std::vector<int64_t> order;          // the batch of every step; may be empty
     MinibatchNoise noise;
     float* std;  // [A], of the coming step; in the end, of the last one
     std::vector<AdamTensor<float>> tensors;
@@ -54,8 +54,8 @@ void ppo_update_cpu(UpdateSteps& update, int64_t most_threads, const Pool& pool)
     };
     constexpr double kTrialShare = 0.02;
     thread_local ThreadChoices choices(kTrialShare);
-    const MinibatchArgs& first = update.batches[update.order[0]];
-    ThreadChoice& choice = choices.of(first.rows, first.gradients_size);
+    const MinibatchArgs& first = update.batches.front();
+    ThreadChoice& choice = choices.of(first.rows, first.gradients_size, most_threads);
     size_t done = 0;
     double now = seconds_now();
     int64_t threads = choice.next(most_threads, now);

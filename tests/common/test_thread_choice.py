@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 _numpy = pytest.importorskip("rslcore._numpy", reason="needs the compiled operators")
+pytestmark = pytest.mark.skipif(os.environ.get("RSLCORE_THREADS") == "all", reason="RSLCORE_THREADS asks for all")
 
 TRIAL_SHARE = 0.02
 PREFERENCE = 0.02
@@ -102,6 +103,37 @@ def test_neighbours_come_and_go(busy):
     for turn in range(6):
         machine = busy if turn % 2 else quiet
         assert ratio(choice, machine, 2, rng, 20.0 * turn, 20.0) < 1.15, f"turn {turn}"
+
+
+@pytest.mark.parametrize("share", [0.004, TRIAL_SHARE])
+@pytest.mark.parametrize("at", [0, 500])
+def test_a_stopped_program_goes_on_as_before(share, at):
+    """Law: a piece that took an hour, as the program was stopped, says little about its number of threads."""
+    choice, rng, now, machine = _numpy.ThreadChoice(share), random.Random(0), 0.0, Machine(0.006)
+    used = []
+    for piece in range(40_000):
+        used.append(choice.next(2, now))
+        end = now + machine.draw(used[-1], rng) + 3600.0 * (piece == at)
+        choice.took(used[-1], 1.0, now, end)
+        now = end
+    assert used[-2000:].count(2) > 1900
+
+
+@pytest.mark.parametrize("most", [3, 4, 8, 16, 64])
+@pytest.mark.parametrize("piece", [0.0002, 0.002])
+def test_two_numbers_are_the_fastest(most, piece):
+    """Law: going from one to another that is as good does not bring the next trial of a bad one forward."""
+
+    class LastThreadIsOfNoUse(Machine):
+        def draw(self, threads, rng):
+            return super().draw(min(threads, most - 1), rng)
+
+        def best(self, _):
+            return self.mean(most - 1)
+
+    choice = _numpy.ThreadChoice(TRIAL_SHARE)
+    found = ratio(choice, LastThreadIsOfNoUse(piece), most, random.Random(0), 0.0, 10.0)
+    assert found < 1 + TRIAL_SHARE + PREFERENCE + NOISE
 
 
 def test_the_share_of_trials_is_of_the_time_that_passes():

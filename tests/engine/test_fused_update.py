@@ -102,6 +102,29 @@ def test_threads_do_not_change_results(make_pair, threads):
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
+def test_an_empty_order_is_no_step(make_pair, monkeypatch):
+    """Law: the raw operator reads nothing of a step that there is not."""
+
+    class CalledError(Exception):
+        pass
+
+    def without_steps(*arguments):
+        arguments = list(arguments)
+        order = next(i for i, x in enumerate(arguments) if isinstance(x, list) and x and isinstance(x[0], int))
+        arguments[order], arguments[-1] = [], arguments[-1][:0]
+        operator(*arguments)
+        raise CalledError
+
+    pair = make_pair(engine="fused")
+    pair.rollout(0)
+    before = [x.clone() for x in parameters(pair.tested)]
+    operator = torch.ops.rslcore.ppo_update.default
+    monkeypatch.setattr(torch.ops.rslcore, "ppo_update", types.SimpleNamespace(default=without_steps))
+    with pytest.raises(CalledError):
+        pair.tested.update()
+    assert all(map(torch.equal, parameters(pair.tested), before))
+
+
 def test_parameters_count_as_changed(make_pair):
     """Law: autograd learns that the parameters were written to."""
     pair = make_pair(engine="fused")
