@@ -129,7 +129,6 @@ inline Tensor scratch(const Tensor& like, ScalarType type, int64_t numel) {
     return torch::stable::new_empty(like, {numel}, type);
 }
 
-// torch wakes and waits for all of its threads if it wakes one: those beyond `threads` have nothing to do.
 inline constexpr auto torch_pool = [](int64_t threads, const auto& share) {
     torch::stable::parallel_for(0, threads, 1, [&](int64_t, int64_t) { share(); });
 };

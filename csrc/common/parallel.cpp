@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
+#include <mutex>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -28,16 +30,31 @@ int64_t num_processors() {
 }
 
 void run_threads(int64_t threads, const std::function<void()>& share) {
-    std::vector<std::jthread> helpers;  // joined whatever happens
-    helpers.reserve(static_cast<size_t>(threads));
-    try {
-        while (static_cast<int64_t>(helpers.size()) < threads - 1) {
-            helpers.emplace_back(share);
+    std::exception_ptr error;
+    std::mutex first;
+    const auto guarded = [&] {
+        try {
+            share();
+        } catch (...) {
+            const std::lock_guard lock(first);
+            error = error == nullptr ? std::current_exception() : error;
         }
-    } catch (const std::system_error&) {
-        // No more threads to be had here: those that there are do the rest.
+    };
+    {
+        std::vector<std::jthread> helpers;  // joined at the end of the block
+        helpers.reserve(static_cast<size_t>(threads));
+        try {
+            while (static_cast<int64_t>(helpers.size()) < threads - 1) {
+                helpers.emplace_back(guarded);
+            }
+        } catch (const std::system_error&) {
+            // No more threads to be had here: those that there are do the rest.
+        }
+        guarded();
     }
-    share();
+    if (error != nullptr) {
+        std::rethrow_exception(error);
+    }
 }
 
 }  // namespace rslcore

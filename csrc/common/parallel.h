@@ -40,6 +40,21 @@ inline double seconds_now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// Calls share() on so many threads, of which the calling one is one; throws what one of them threw. The
+// others live for the call only: nothing to configure, safe after fork.
+void run_threads(int64_t threads, const std::function<void()>& share);
+
+// The same, by a pool if it is to have all threads that are of use. Fewer are wanted where cores are busy; a
+// pool such as OpenMP's wakes all that it has, and waits for them, and new threads cost less than that.
+template <typename Pool, typename Share>
+void run_threads_of(const Pool& pool, int64_t most, int64_t threads, const Share& share) {
+    if (threads == most) {
+        pool(threads, share);
+    } else {
+        run_threads(threads, share);
+    }
+}
+
 // Runs body(begin, end) over [0, units) on at most `most` threads, each with at least `grain` units: on as
 // many as have lately been fastest at this place in the code. `pool(threads, share)` calls share() on so many
 // threads at the same time. Blocks of units are taken one by one, so that a thread that comes late holds
@@ -58,7 +73,7 @@ void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const 
         constexpr int64_t kBlocksPerThread = 4;
         const int64_t block = std::max(grain, ceil_div(units, kBlocksPerThread * threads));
         std::atomic<int64_t> next{0};
-        pool(threads, [&] {
+        run_threads_of(pool, most, threads, [&] {
             for (int64_t begin = next.fetch_add(block); begin < units; begin = next.fetch_add(block)) {
                 body(begin, std::min(begin + block, units));
             }
@@ -78,10 +93,8 @@ void spread(int64_t units, int64_t grain, int64_t most, const Pool& pool, const 
     choice.took(threads, static_cast<double>(units), begin, seconds_now());
 }
 
-// spread on at most one thread per processor (RSLCORE_NUM_THREADS overrides). Threads live for the call only:
-// nothing to configure, safe after fork.
+// One thread per processor, unless RSLCORE_NUM_THREADS says otherwise.
 int64_t num_processors();
-void run_threads(int64_t threads, const std::function<void()>& share);
 
 inline constexpr auto parallel_for = [](int64_t units, int64_t grain, const auto& body) {
     spread(units, grain, num_processors(), run_threads, body);

@@ -56,6 +56,9 @@ void ppo_update_cpu(UpdateSteps& update, int64_t most_threads, const Pool& pool)
     thread_local ThreadChoices choices(kTrialShare);
     const MinibatchArgs& first = update.batches.front();
     ThreadChoice& choice = choices.of(first.rows, first.gradients_size, most_threads);
+    const auto threads_of_pool = [&](int64_t count, const auto& share) {
+        run_threads_of(pool, most_threads, count, share);
+    };
     size_t done = 0;
     double now = seconds_now();
     int64_t threads = choice.next(most_threads, now);
@@ -65,7 +68,7 @@ void ppo_update_cpu(UpdateSteps& update, int64_t most_threads, const Pool& pool)
             const double since = std::exchange(now, seconds_now());
             choice.took(together, work, since, now);
         };
-        Team::run(together, pool, [&](const Team::Loop& loop) {
+        Team::run(together, threads_of_pool, [&](const Team::Loop& loop) {
             do {
                 const int64_t batch = update.order[done++];
                 step(batch, loop);
