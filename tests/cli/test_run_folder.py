@@ -99,3 +99,40 @@ def test_a_name_in_a_file_that_is_not_used(tmp_path, run):
     assert "../../x" in agent.read_text()
     assert run("train", "--resume", folder, "--iterations", 2, *options)[0] == 0
     assert (folder / "model_1.pt").is_file() and list((tmp_path / "cart-pole").iterdir()) == [folder]
+
+
+NESTED = "[" * 5000 + "]" * 5000
+BOMB = "\n".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}' if n else '0'] * 10)}]" for n in range(10))
+
+
+@pytest.mark.parametrize("file", ["run.yaml", "agent.yaml"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"deep: {NESTED}", "nested too deeply"),
+        ("own: &a {b: *a}", "aliases"),
+        (BOMB, "aliases"),
+        ("#" * (run_folder.LARGEST_FILE + 1), "larger than"),
+        ("a: !!bool x", "KeyError"),
+        ("a: !!int ''", "index out of range"),
+        ("a: !!timestamp x", "no attribute"),
+    ],
+    ids=["deep", "contains itself", "bomb", "large", "bool", "int", "timestamp"],
+)
+def test_settings_that_would_not_end(tmp_path, file, text, message):
+    """Law: whatever a file of settings says, it is read in bounded time and memory, or refused in one line."""
+    write(tmp_path, {})
+    path = tmp_path / "params" / file
+    path.write_text(f"{text}\n{path.read_text()}".replace("\n{}", ""))
+    with pytest.raises(CliError, match=rf"cannot read '.*{file}' \(.*{message}"):
+        run_folder.read(tmp_path)
+
+
+@pytest.mark.parametrize("sessions", ["5", "null", "text", "{a: 1}"])
+def test_earlier_sessions_that_are_no_list(tmp_path, sessions):
+    """Law: what a file says of earlier sessions keeps no run from being resumed; what is no list is left out."""
+    write(tmp_path, {})
+    (tmp_path / "params" / "run.yaml").write_text(f"task: half-cheetah\nnum_envs: 4\nsessions: {sessions}\n")
+    write(tmp_path, {})
+    settings = run_folder.read(tmp_path)
+    assert settings is not None and settings.task == "half-cheetah"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import subprocess
@@ -362,13 +363,20 @@ WITHOUT_RSLCORE = textwrap.dedent(
 
 
 @pytest.fixture(scope="module")
-def outcome(request, tmp_path_factory):
-    """What went wrong with each case, by one exporter; None where all was right."""
-    exporter, suffix = EXPORTERS[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
+def outcome(tmp_path_factory):
+    """``outcome(exporter)``: what went wrong with each case, None where all was right; made once for each exporter.
+
+    No parameter of the fixture: pytest makes those anew for each test.
+    """
+    return functools.cache(lambda exporter: outcomes(exporter, tmp_path_factory.mktemp(exporter)))
+
+
+def outcomes(exporter_name, folder):
+    """Write the files of all cases by one exporter, run them, and return the errors by the names of the cases."""
+    exporter, suffix = EXPORTERS[exporter_name]
     torch.manual_seed(0)
     errors, files = {}, []
-    for name in (name for exporter_name, name in PAIRS if exporter_name == request.param):
+    for name in (name for other, name in PAIRS if other == exporter_name):
         case = CASES[name]
         module = case.make()
         calls = []
@@ -391,13 +399,13 @@ def outcome(request, tmp_path_factory):
     return errors | json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("outcome", "name"), PAIRS, indirect=["outcome"])
-def test_files_act_as_the_module_without_rslcore(name, outcome):
+@pytest.mark.parametrize(("exporter", "name"), PAIRS)
+def test_files_act_as_the_module_without_rslcore(exporter, name, outcome):
     """Law: any exporter's file gives what the module gives to 1e-5, for random inputs and every batch size.
 
     It is run by a Python that has no rslcore.
     """
-    assert outcome[name] is None
+    assert outcome(exporter)[name] is None
 
 
 def test_torch_compile_keeps_the_kernel():

@@ -26,6 +26,7 @@ import yaml
 from rslcore._files import open_regular, replacing
 from rslcore.cli import trust
 from rslcore.cli.errors import CliError
+from rslcore.cli.packages import error_text
 
 PACKAGES = ("rslcore", "torch", "numpy", "tensordict", "mujoco", "mjbatch", "gymnasium", "envpool")
 """Packages whose versions are kept with a run."""
@@ -33,6 +34,10 @@ LONGEST_NAME = 200
 """Bytes of the names that are given for folders: file systems take 255, of which the date has its part."""
 OVERWRITTEN = "params"
 """Subfolder whose files a resumed run replaces; all others are appended to or get new names."""
+LARGEST_FILE = 4 * 2**20
+"""Bytes of a file of settings; ours take some thousand, and half a thousand more each time a run is resumed."""
+MOST_VALUES = 100_000
+"""Values in a file of settings, those that are named by an alias counted each time: few bytes can stand for many."""
 MADE = ("params/*", "git/*", "events.out.tfevents.*", "wandb_run.txt")
 """New files that a run makes before its first iteration ends, as it is resumed; checkpoints are not among them."""
 
@@ -170,7 +175,8 @@ def write(
     from rslcore import build_info
 
     params = folder / "params"
-    sessions = _read_yaml(params / "run.yaml").get("sessions", []) if (params / "run.yaml").is_file() else []
+    earlier = _read_yaml(params / "run.yaml").get("sessions") if (params / "run.yaml").is_file() else None
+    sessions = earlier if isinstance(earlier, list) else []
     session = {
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": command,
@@ -222,10 +228,31 @@ def _versions() -> dict[str, str]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        with open(open_regular(path), encoding="utf-8") as file:
-            content = yaml.load(file, Loader=_Loader)
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise CliError(f"cannot read '{path}' ({str(error).splitlines()[0]})") from error
+        with open(open_regular(path), "rb") as file:
+            text = file.read(LARGEST_FILE + 1)
+        if len(text) > LARGEST_FILE:
+            raise ValueError(f"it is larger than {LARGEST_FILE} bytes")
+        content = yaml.load(text.decode(), Loader=_Loader)
+        _check_extent(content)
+    except RecursionError as error:
+        raise CliError(f"cannot read '{path}' (it is nested too deeply)") from error
+    except Exception as error:  # a tag such as !!bool makes PyYAML raise anything
+        raise CliError(f"cannot read '{path}' ({error_text(error)})") from error
     if not isinstance(content, dict):
         raise CliError(f"'{path}' must hold a mapping, got {type(content).__name__}")
     return content
+
+
+def _check_extent(content: Any) -> None:  # noqa: ANN401
+    """Refuse what would not end, or not fit into memory, once it is copied: aliases of YAML may contain themselves."""
+    pending, count = [content], 0
+    while pending:
+        value = pending.pop()
+        count += 1
+        if isinstance(value, (dict, list, tuple, set)):
+            count += len(value)
+            pending += value.values() if isinstance(value, dict) else value
+        if count > MOST_VALUES:
+            raise ValueError(
+                f"it stands for more than {MOST_VALUES} values; aliases (*name) may not contain themselves"
+            )
