@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace rslcore {
@@ -57,6 +58,9 @@ class ThreadChoice {
         Number& number = numbers_[index];
         const double seconds = std::max(end - begin, 0.0);
         busy_ += seconds;
+        if (!std::exchange(number.warm, true)) {
+            return;  // memory is paged in, threads are made
+        }
         const double memory = kMemory + kMemoryPieces * seconds;
         const double kept = number.work == 0.0 ? 0.0 : std::exp((number.measured - busy_) / memory);
         number.seconds = number.seconds * kept + seconds;
@@ -91,6 +95,7 @@ class ThreadChoice {
         double work = 0.0;       // 0: never measured
         double measured = 0.0;   // in seconds of work
         double loss = 0.0;       // seconds lost against the fastest other since it became the present number
+        bool warm = false;       // whether a first piece, which is not counted, was done
         double left = 0.0;       // when another one followed it, ...
         double left_work = 0.0;  // ... and in seconds of work
 
