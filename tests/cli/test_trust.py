@@ -283,12 +283,16 @@ def test_classes_of_the_original_itself(tmp_path):
 
 
 def test_aliases_of_yaml_end(tmp_path):
-    """Law: a file that contains itself, or many times the same, is read in a moment."""
+    """Law: a file that contains itself, or very many times the same, is refused in a moment; a few are read."""
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "run.yaml").write_text("task: cart-pole\nnum_envs: 2\n")
-    levels = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40))
-    agent_of(tmp_path).write_text("self: &self {again: *self}\na0: &a0 [1]\n" + levels)
-    assert run_folder.read(tmp_path).agent["a1"] == [[1]] * 9
+    levels = ["a0: &a0 [1]\n", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 40))]
+    for content in ("self: &self {again: *self}\n", "".join(levels)):
+        agent_of(tmp_path).write_text(content)
+        with pytest.raises(CliError, match=r"agent.yaml' \(it stands for more than"):
+            run_folder.read(tmp_path)
+    agent_of(tmp_path).write_text("".join(levels[:3]))
+    assert run_folder.read(tmp_path).agent["a2"] == [[[1]] * 9] * 9
 
 
 def test_an_alias_is_looked_at_where_it_stands(folder, error_line):
